@@ -14,6 +14,7 @@
 #include "base/csv.hpp"
 #include "base/files.hpp"
 #include "sim/store/foreign_store.hpp"
+#include "sim/store/node_groups.hpp"
 #include "sim/store/sql.hpp"
 
 namespace convoy::analysis {
@@ -34,7 +35,7 @@ std::string csv_columns() {
         std::is_same_v<Row, sim::TaskRow> || std::is_same_v<Row, sim::ActivityRow> ||
         std::is_same_v<Row, sim::TrafficRow> || std::is_same_v<Row, sim::MemoryRow>;
     if (has_names && (name == "node" || name == "peer")) {
-      list += fmt::format(", (SELECT n.name FROM node n WHERE n.id = t.{0}) AS {0}_name", name);
+      list += fmt::format(", {} AS {}_name", sim::name_in_sql("t." + name), name);
     }
   });
   return list;
@@ -55,7 +56,6 @@ std::vector<std::pair<const char*, std::string>> csv_tables() {
   return {{"run",
            "SELECT name, schedule, seed, scenario_hash, version, world, status, cause, "
            "virtual_time_s FROM run"},
-          csv_table<sim::NodeRow, sim::NodeEnd>("t.id"),
           csv_table<sim::TaskRow>("t.id"),
           csv_table<sim::ActivityRow>("t.rowid"),
           csv_table<sim::AggregationRow>("t.version"),
@@ -69,26 +69,53 @@ std::vector<std::pair<const char*, std::string>> csv_tables() {
           csv_table<sim::HostRow>("t.key")};
 }
 
+// From column `first` to before `end`, as a line's beginning.
+std::string heading(const SQLite::Statement& rows, int first, int end) {
+  std::string line;
+  for (int i = first; i < end; ++i) {
+    line += (i == first ? "" : ",") + base::csv_cell(rows.getColumnName(i));
+  }
+  return line;
+}
+
+std::string cells(SQLite::Statement& rows, int first, int end) {
+  std::string line;
+  for (int i = first; i < end; ++i) {
+    const SQLite::Column cell = rows.getColumn(i);
+    if (i > first) line += ",";
+    // SQLite prints numbers with 15 digits; print the shortest exact form instead.
+    if (cell.isFloat()) {
+      fmt::format_to(std::back_inserter(line), "{}", cell.getDouble());
+    } else if (!cell.isNull()) {
+      line += base::csv_cell(cell.getString());
+    }
+  }
+  return line;
+}
+
 void write_table(SQLite::Database& database, const std::string& query, std::ostream& out) {
   SQLite::Statement rows(database, query);
-  std::string line;
-  for (int i = 0; i < rows.getColumnCount(); ++i) {
-    line += (i == 0 ? "" : ",") + base::csv_cell(rows.getColumnName(i));
-  }
-  out << line << "\n";
-  while (rows.executeStep()) {
-    line.clear();
-    for (int i = 0; i < rows.getColumnCount(); ++i) {
-      const SQLite::Column cell = rows.getColumn(i);
-      if (i > 0) line += ",";
-      // SQLite prints numbers with 15 digits; print the shortest exact form instead.
-      if (cell.isFloat()) {
-        fmt::format_to(std::back_inserter(line), "{}", cell.getDouble());
-      } else if (!cell.isNull()) {
-        line += base::csv_cell(cell.getString());
-      }
+  const int end = rows.getColumnCount();
+  out << heading(rows, 0, end) << "\n";
+  while (rows.executeStep()) out << cells(rows, 0, end) << "\n";
+}
+
+// A line for each node, of rows that stand for several. `groups`: the same rows.
+void write_nodes(SQLite::Database& database, const std::vector<sim::NodeGroup>& groups,
+                 std::ostream& out) {
+  SQLite::Statement rows(
+      database, fmt::format("SELECT {}, {} FROM {} t ORDER BY t.id", csv_columns<sim::NodeRow>(),
+                            csv_columns<sim::NodeEnd>(), sim::Table<sim::NodeRow>::name));
+  constexpr int after_name = 2;
+  const int end = rows.getColumnCount();
+  out << heading(rows, 0, end) << "\n";
+  for (const sim::NodeGroup& group : groups) {
+    if (!rows.executeStep()) return;
+    const std::string rest = cells(rows, after_name, end);
+    for (std::int64_t i = 0; i < group.row.span.alike; ++i) {
+      const sim::NodeRow node = sim::part_of(group.row, group.row.id + i, 1);
+      out << node.id << "," << base::csv_cell(node.name) << "," << rest << "\n";
     }
-    out << line << "\n";
   }
 }
 
@@ -144,6 +171,8 @@ std::vector<std::filesystem::path> export_csv(const std::filesystem::path& run,
     base::write_output(files.back().string(), what, true);
   };
   const RunTables all = sim::read_store(run, [&](sim::ForeignStore& store) {
+    const auto groups = sim::read_node_groups(sim::existing_store(run), store.database());
+    write("node", [&](std::ostream& out) { write_nodes(store.database(), groups, out); });
     for (const auto& table : csv_tables()) {
       if (!store.database().tableExists(table.first)) continue;  // a store of before
       write(table.first,

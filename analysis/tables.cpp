@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/store/node_groups.hpp"
 #include "sim/store/sql.hpp"
 
 namespace convoy::analysis {
@@ -96,33 +97,33 @@ class StoreTail::Impl {
     Columns run(database, "SELECT virtual_time_s FROM run");
     if (run.executeStep()) sim::read_value(run.getColumn(0), tables.ended_s);
     if (tables.ended_s) time("run", *tables.ended_s);
-    Columns rows(database,
-                 fmt::format("SELECT {}, {} FROM node ORDER BY id",
-                             sim::column_names<sim::NodeRow>(), sim::column_names<sim::NodeEnd>()));
-    while (rows.executeStep()) {
-      const auto place = static_cast<std::int64_t>(tables.nodes.size());
-      const sim::NodeRow& node = tables.nodes.emplace_back(sim::read_row<sim::NodeRow>(rows));
-      sim::check_number(file_, "node", "id", node.id, place, place + 1);
-      for (const std::string* text :
-           {&node.name, &node.device, &node.mode, &node.link, &node.backend}) {
-        sim::check_text(file_, "node", text->size());
-      }
-      constexpr int first = sim::column_count<sim::NodeRow>;
-      if (rows.getColumn(first).isNull()) continue;
-      sim::NodeEnd& end = tables.node_ends.emplace_back(sim::read_row<sim::NodeEnd>(rows, first));
-      end.id = node.id;
-      for (const double t : {end.busy_s, end.communicating_s, end.waiting_s, end.away_s}) {
-        time("node", t);
-      }
-      for (const double amount :
-           {end.bytes_in, end.bytes_out, end.peak_memory_bytes, end.energy_j, end.memory_wait_s}) {
-        sim::check_amount(file_, "node", amount);
-      }
-    }
+    const std::vector<sim::NodeGroup> groups = sim::read_node_groups(file_, database);
+    for (const sim::NodeGroup& group : groups) check_group(group);
+    sim::for_each_node(groups, [&](sim::NodeRow row, const sim::NodeEnd* end) {
+      tables.nodes.push_back(std::move(row));
+      if (end != nullptr) tables.node_ends.push_back(*end);
+    });
     if (tables.node_ends.size() != tables.nodes.size()) tables.node_ends.clear();
     nodes_ = static_cast<std::int64_t>(tables.nodes.size());
     for (sim::HostRow& fact : sim::read_rows<sim::HostRow>(database, "")) {
       tables.host[std::move(fact.key)] = std::move(fact.value);
+    }
+  }
+
+  void check_group(const sim::NodeGroup& group) {
+    constexpr const char* table = sim::Table<sim::NodeRow>::name;
+    const sim::NodeRow& row = group.row;
+    for (const std::string* text : {&row.name, &row.device, &row.mode, &row.link, &row.backend}) {
+      sim::check_text(file_, table, text->size());
+    }
+    if (!group.end) return;
+    const sim::NodeEnd& end = *group.end;
+    for (const double t : {end.busy_s, end.communicating_s, end.waiting_s, end.away_s}) {
+      time(table, t);
+    }
+    for (const double amount :
+         {end.bytes_in, end.bytes_out, end.peak_memory_bytes, end.energy_j, end.memory_wait_s}) {
+      sim::check_amount(file_, table, amount);
     }
   }
 

@@ -18,14 +18,18 @@
 namespace convoy::bench {
 namespace {
 
-// Waits for a child; gives its peak memory.
-double wait_for(pid_t child, const std::string& what) {
+// Waits for a child; notes its peak memory and CPU time.
+void wait_for(pid_t child, const std::string& what, Measured& measured) {
   int status = 0;
   rusage usage{};
   if (::wait4(child, &status, 0, &usage) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     throw std::runtime_error(what + " failed");
   }
-  return static_cast<double>(usage.ru_maxrss) / 1024;
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  measured.peak_mib = static_cast<double>(usage.ru_maxrss) / 1024;
+  measured.cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 }  // namespace
@@ -45,7 +49,7 @@ Measured in_child(const std::function<double()>& work) {
   const bool read =
       ::read(ends[0], &measured.seconds, sizeof measured.seconds) == sizeof measured.seconds;
   ::close(ends[0]);
-  measured.peak_mib = wait_for(child, "a measurement");
+  wait_for(child, "a measurement", measured);
   if (!read) throw std::runtime_error("a measurement gave nothing");
   return measured;
 }
@@ -59,7 +63,7 @@ Measured command(const std::string& line) {
     std::_Exit(127);
   }
   Measured measured;
-  measured.peak_mib = wait_for(child, line);
+  wait_for(child, line, measured);
   measured.seconds = seconds_since(start);
   return measured;
 }

@@ -13,6 +13,7 @@ namespace convoy::bench {
 struct Measured {
   double seconds = 0;   // result of the function, or wall time of the command
   double peak_mib = 0;  // resident set of the child, peak
+  double cpu_s = 0;     // of the child, all threads
 };
 
 // Runs a function, which returns seconds, in a forked child.

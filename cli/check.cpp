@@ -33,8 +33,8 @@ void print_fleet(const sim::Scenario& scenario) {
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::NodeIdentity& identity = scenario.identities[i];
     const sim::NodeSetting& setting = scenario.setting->nodes[i];
-    table.add({nodes[i].name, identity.device, identity.mode, identity.link,
-               i == 0 ? "" : fmt::format("{}", setting.samples),
+    table.add({nodes[i].name.of(static_cast<sim::NodeId>(i)), identity.device, identity.mode,
+               identity.link, i == 0 ? "" : fmt::format("{}", setting.samples),
                i == 0 ? "" : fmt::format("{}", setting.batch)});
   }
   fmt::print("\nFleet: {} nodes and a server\n{}", nodes.size() - 1, table.str());
@@ -48,7 +48,7 @@ void print_forecasts(const sim::Scenario& scenario, const sim::Preflight& prefli
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::Forecast& f = preflight.forecasts[i];
     const bool server = f.node == sim::server_node;
-    table.add({scenario.world.nodes[f.node].name, f.label, fmt::format("{}", f.rate),
+    table.add({scenario.world.nodes[f.node].name.of(f.node), f.label, fmt::format("{}", f.rate),
                server ? "" : fmt::format("{}/{}", f.depth, preflight.blocks),
                human_bytes(f.memory_bytes),
                human_bytes(f.available_bytes) + (f.fits() ? "" : ": does NOT fit"),
@@ -78,7 +78,7 @@ void print_partition(const sim::Scenario& scenario) {
   const auto counts = engine::class_counts(parts, labels, shape.classes);
   const std::size_t shown = std::min(parts.size(), rows_shown + 1);
   for (std::size_t i = 1; i < shown; ++i) {
-    std::vector<std::string> row = {scenario.world.nodes[i].name,
+    std::vector<std::string> row = {scenario.world.nodes[i].name.of(static_cast<sim::NodeId>(i)),
                                     fmt::format("{}", scenario.parts[i].train.size()),
                                     fmt::format("{}", scenario.parts[i].test.size())};
     for (int c = 0; c < classes; ++c) {

@@ -42,9 +42,8 @@ class SimulatedRounds {
     }
     sim::Scenario scenario = timing_only(given);
     scenario.stop = {.rounds = std::ssize(tasks) + 1};
-    for (sim::NodeConfig& node : scenario.world.nodes) {
-      node.behaviour = {.slowdown = node.behaviour.slowdown};
-    }
+    scenario.world.nodes.change_all(
+        [](sim::NodeConfig& node) { node.behaviour = {.slowdown = node.behaviour.slowdown}; });
     scenario.schedule = sim::trials_of(std::move(tasks), trials_);
     sim::run(scenario, {});
   }
@@ -123,7 +122,7 @@ void print_stages(const sim::Scenario& scenario, const sim::PipelineTable& table
                 first ? fmt::format("[{}, {}) {} to {}", stage.first, stage.last, stage.first_name,
                                     stage.last_name)
                       : "",
-                scenario.world.nodes[row.node].name, fmt::format("{}", row.samples),
+                scenario.world.nodes[row.node].name.of(row.node), fmt::format("{}", row.samples),
                 first ? fmt::format("{}", stage.window) : "", human_seconds(row.forward_s),
                 human_seconds(row.backward_s), needed_text(row), human_bytes(row.runtime),
                 human_bytes(row.weights), human_bytes(row.optimizer), human_bytes(row.stashes),
@@ -192,7 +191,7 @@ void print_compared(const sim::PipelineExplanation& explanation, const Simulated
 
 ordered_json member_json(const sim::Scenario& scenario, const sim::PipelineMemberRow& row) {
   ordered_json json;
-  json["node"] = scenario.world.nodes[row.node].name;
+  json["node"] = scenario.world.nodes[row.node].name.of(row.node);
   json["device"] = scenario.identities[row.node].device;
   json["samples"] = row.samples;
   json["forward_s"] = row.forward_s;

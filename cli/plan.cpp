@@ -19,7 +19,7 @@ namespace convoy::cli {
 
 sim::Scenario timing_only(sim::Scenario scenario) {
   scenario.training.learn = false;
-  for (sim::NodeConfig& node : scenario.world.nodes) node.real.reset();
+  scenario.world.nodes.change_all([](sim::NodeConfig& node) { node.real.reset(); });
   return scenario;
 }
 

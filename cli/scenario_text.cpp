@@ -68,39 +68,68 @@ std::vector<std::string> behaviour_texts(const sim::NodeConfig& node, const std:
   return texts;
 }
 
-std::string names_text(const std::vector<std::string>& names) {
-  constexpr std::size_t shown = 2;
-  if (names.size() <= shown) return fmt::format("{}", fmt::join(names, ", "));
-  return fmt::format("{} ... {} ({} nodes)", names.front(), names.back(), names.size());
+// Neighbours that share what is kept of them.
+struct Alike {
+  const sim::NodeConfig* config = nullptr;
+  sim::NodeId first = 0;
+  sim::NodeId count = 0;
+};
+
+template <class Visit>
+void for_each_group(const sim::Scenario& scenario, Visit visit) {
+  const auto& nodes = scenario.world.nodes;
+  for (std::size_t g = 0; g < nodes.group_count(); ++g) {
+    const auto group = nodes.group(g);
+    visit(Alike{group.value, static_cast<sim::NodeId>(group.first),
+                static_cast<sim::NodeId>(group.size())});
+  }
+}
+
+struct Names {
+  std::string first;
+  std::string second;
+  std::string last;
+  std::int64_t count = 0;
+};
+
+std::string names_text(const Names& names) {
+  if (names.count == 1) return names.first;
+  if (names.count == 2) return names.first + ", " + names.second;
+  return fmt::format("{} ... {} ({} nodes)", names.first, names.last, names.count);
 }
 
 // Rows in the order of their first nodes.
 class ByText {
  public:
-  void add(const std::string& node, std::vector<std::string> row) {
+  void add(const Alike& nodes, std::vector<std::string> row) {
     const auto [at, is_new] = places_.try_emplace(row, rows_.size());
     if (is_new) rows_.push_back({std::move(row), {}});
-    rows_[at->second].second.push_back(node);
+    Names& names = rows_[at->second].second;
+    if (names.count == 0) names.first = nodes.config->name.of(nodes.first);
+    if (names.count == 0 && nodes.count > 1) names.second = nodes.config->name.of(nodes.first + 1);
+    if (names.count == 1) names.second = nodes.config->name.of(nodes.first);
+    names.count += nodes.count;
+    names.last = nodes.config->name.of(nodes.first + nodes.count - 1);
   }
   [[nodiscard]] const auto& rows() const { return rows_; }
 
  private:
   std::map<std::vector<std::string>, std::size_t> places_;
-  std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> rows_;
+  std::vector<std::pair<std::vector<std::string>, Names>> rows_;
 };
 
 std::string links_text(const sim::Scenario& scenario) {
   ByText links;
-  for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
-    const sim::NodeConfig& node = scenario.world.nodes[i];
+  for_each_group(scenario, [&](const Alike& nodes) {
+    const sim::NodeConfig& node = *nodes.config;
     const bool shares = node.shared_link >= 0;
-    links.add(node.name,
-              {scenario.identities[i].link, base::human_rate(node.link.down_bps),
+    links.add(nodes,
+              {scenario.identities[nodes.first].link, base::human_rate(node.link.down_bps),
                base::human_rate(node.link.up_bps), human_seconds(node.link.latency_s),
                std::string(name_of(platforms::duplex_words, node.link.duplex)),
                shares ? scenario.world.shared_links[static_cast<std::size_t>(node.shared_link)].name
                       : ""});
-  }
+  });
   Table table({"<link", "down", "up", "latency", "<duplex", "<via", "<of"});
   for (const auto& [row, nodes] : links.rows()) {
     std::vector<std::string> cells = row;
@@ -121,11 +150,10 @@ std::string links_text(const sim::Scenario& scenario) {
 
 std::string behaviours_text(const sim::Scenario& scenario) {
   ByText behaviours;
-  for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
-    const sim::NodeConfig& node = scenario.world.nodes[i];
-    const auto texts = behaviour_texts(node, scenario.identities[i].trace);
-    if (!texts.empty()) behaviours.add(node.name, texts);
-  }
+  for_each_group(scenario, [&](const Alike& nodes) {
+    const auto texts = behaviour_texts(*nodes.config, scenario.identities[nodes.first].trace);
+    if (!texts.empty()) behaviours.add(nodes, texts);
+  });
   if (behaviours.rows().empty()) return "";
   Table table({"<node", "<differs from its profile"});
   constexpr std::size_t most = 8;  // lines per group: outages can be many

@@ -87,7 +87,7 @@ void print_split(const sim::Scenario& scenario, const sim::SplitExplanation& exp
     const sim::SplitRow& row = split.rows[i];
     const bool is_slowest = i == split.bottleneck;
     std::vector<std::string> cells = {
-        scenario.world.nodes[row.node].name + (is_slowest ? " *" : ""),
+        scenario.world.nodes[row.node].name.of(row.node) + (is_slowest ? " *" : ""),
         layers_here(row, explanation.layers),
         layers_there(row, explanation.layers),
         human_bytes(row.activation_bytes),
@@ -174,7 +174,7 @@ ordered_json split_json(const sim::Scenario& scenario, const sim::SplitExplanati
   ordered_json nodes = ordered_json::array();
   for (const sim::SplitRow& row : split.rows) {
     ordered_json node;
-    node["node"] = scenario.world.nodes[row.node].name;
+    node["node"] = scenario.world.nodes[row.node].name.of(row.node);
     node["device"] = scenario.identities[row.node].device;
     node["cut"] = row.cut;
     node["cut_name"] = row.cut_name;
@@ -195,11 +195,12 @@ ordered_json split_json(const sim::Scenario& scenario, const sim::SplitExplanati
     if (round != nullptr) node["simulated_s"] = number_or_null(round->of(row.node));
     nodes.push_back(std::move(node));
   }
+  const sim::NodeId bottleneck = split.rows.at(split.bottleneck).node;
   ordered_json json;
   json["round_s"] = split.round_s;
   json["lower_bound_s"] = number_or_null(split.lower_bound_s);
   json["optimal"] = split.is_optimal;
-  json["bottleneck"] = scenario.world.nodes[split.rows.at(split.bottleneck).node].name;
+  json["bottleneck"] = scenario.world.nodes[bottleneck].name.of(bottleneck);
   json["nodes"] = std::move(nodes);
   return json;
 }

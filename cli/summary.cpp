@@ -81,9 +81,10 @@ nlohmann::ordered_json peak_memory_json(const sim::Summary& s) {
   // Look-ups in an ordered object take linear time: fill it directly.
   nlohmann::ordered_json memory = nlohmann::ordered_json::object();
   auto& entries = memory.get_ref<nlohmann::ordered_json::object_t&>();
+  sim::NodeId id = 0;
   for (const sim::NodeSummary& n : s.nodes) {
     entries.std::vector<std::pair<const std::string, nlohmann::ordered_json>>::emplace_back(
-        n.name, std::llround(n.usage.peak_memory));
+        n.name.of(id++), std::llround(n.usage.peak_memory));
   }
   return memory;
 }
@@ -91,9 +92,11 @@ nlohmann::ordered_json peak_memory_json(const sim::Summary& s) {
 // Of nodes where work waited for memory.
 nlohmann::ordered_json memory_waits_json(const sim::Summary& s) {
   nlohmann::ordered_json waits = nlohmann::ordered_json::object();
+  sim::NodeId id = 0;
   for (const sim::NodeSummary& n : s.nodes) {
+    const std::string name = n.name.of(id++);
     if (n.usage.memory_waits == 0) continue;
-    waits[n.name] = {{"waits", n.usage.memory_waits}, {"wait_s", n.usage.memory_wait_s}};
+    waits[name] = {{"waits", n.usage.memory_waits}, {"wait_s", n.usage.memory_wait_s}};
   }
   return waits;
 }
@@ -136,7 +139,8 @@ std::string nodes_text(const sim::Summary& s) {
   Table nodes(headings);
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::NodeSummary& n = s.nodes[i];
-    std::vector<std::string> row = {n.name, fmt::format("{}", n.usage.tasks)};
+    std::vector<std::string> row = {n.name.of(static_cast<sim::NodeId>(i)),
+                                    fmt::format("{}", n.usage.tasks)};
     if (failures) row.push_back(fmt::format("{}", n.usage.tasks_failed));
     row.insert(row.end(), {human_seconds(n.usage.busy_s), human_seconds(n.waiting_s),
                            human_seconds(n.usage.communicating_s)});

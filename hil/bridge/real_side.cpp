@@ -34,7 +34,7 @@ void require_known_data(const sim::Scenario& scenario, const std::string& from) 
     throw base::UserError(
         fmt::format("{}: node {} learned from data of its own, and its updates were not kept "
                     "(hil.keep_updates = false): there is nothing that a replay could learn from",
-                    from, scenario.world.nodes[i].name));
+                    from, scenario.world.nodes[i].name.of(static_cast<sim::NodeId>(i))));
   }
 }
 

@@ -20,7 +20,7 @@ Roster::Roster(const sim::Scenario& scenario, const testbed::Inventory& inventor
   }
 }
 
-const std::string& Roster::name_of(NodeId node) const { return scenario_.world.nodes[node].name; }
+std::string Roster::name_of(NodeId node) const { return scenario_.world.nodes[node].name.of(node); }
 
 bool Roster::is_wanted(NodeId node) const {
   return as_before_ || scenario_.identities[node].backend == sim::Backend::hil;

@@ -20,7 +20,7 @@ class Roster {
   Roster(const sim::Scenario& scenario, const testbed::Inventory& inventory, bool all_present,
          const std::vector<sim::NodeId>& real_before);
 
-  [[nodiscard]] const std::string& name_of(sim::NodeId node) const;
+  [[nodiscard]] std::string name_of(sim::NodeId node) const;
   [[nodiscard]] const std::vector<sim::NodeId>& candidates() const { return candidates_; }
   [[nodiscard]] bool is_wanted(sim::NodeId node) const;  // a candidate that must come
   void drop(sim::NodeId node);                           // simulated: no longer a candidate

@@ -161,7 +161,7 @@ void Learner::start(Live& live) {
     if (!is_real(member) || (alone && live.order.consumes.empty())) continue;
     throw base::UserError(fmt::format(
         "task {}: {}, a real node, {}; set backend = \"sim\" for it", live.order.task,
-        scenario_.world.nodes[member].name,
+        scenario_.world.nodes[member].name.of(member),
         shares ? "would share the server's part of the model with others, batch by batch, which "
                  "only simulated nodes can"
         : live.order.in_time ? "would have a stage of a pipeline, which only simulated nodes can"

@@ -54,7 +54,7 @@ void Learner::write_model() const {
   }
   engine_->save(*weights_, options_.folder / "model.safetensors", about);
   for (const auto& [node, held] : own_layers_) {
-    about["own_layers"] = "of node " + scenario_.world.nodes[node].name;
+    about["own_layers"] = "of node " + scenario_.world.nodes[node].name.of(node);
     engine_->save_own(*held.state, own / fmt::format("node-{}.safetensors", node), about);
   }
 }

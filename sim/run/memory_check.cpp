@@ -34,7 +34,8 @@ std::size_t held_at_once(const std::vector<Need>& sorted, double memory) {
   return sorted.size();
 }
 
-std::string at_once_text(const AtNode& at, std::size_t at_once, const NodeConfig& node) {
+std::string at_once_text(const AtNode& at, std::size_t at_once, const NodeConfig& node,
+                         const std::string& name) {
   if (at.fitting.empty()) return "";
   std::vector<Need> sorted = at.fitting;
   std::ranges::sort(sorted, std::greater(), &Need::reserved);
@@ -45,7 +46,7 @@ std::string at_once_text(const AtNode& at, std::size_t at_once, const NodeConfig
   return fmt::format(
       "{} has {} of memory, where {} of the {} tasks that are at work at once have room (up to {} "
       "each): the others {}",
-      node.name, base::human_bytes(node.memory), held, sorted.size(), base::human_bytes(each),
+      name, base::human_bytes(node.memory), held, sorted.size(), base::human_bytes(each),
       at.when_full == WhenFull::wait ? "wait until those before them have ended"
                                      : "are refused, by the schedule's key memory");
 }
@@ -74,6 +75,7 @@ std::vector<std::string> check_memory(const Scenario& scenario,
   std::vector<std::string> texts;
   for (const auto& [id, at] : nodes) {
     const NodeConfig& node = scenario.world.nodes[id];
+    const std::string name = node.name.of(id);
     // What a node's own memory does not hold alone is said of the node itself.
     const auto others = std::ranges::count_if(at.too_large, [id](NodeId n) { return n != id; });
     if (others > 0) {
@@ -81,10 +83,10 @@ std::vector<std::string> check_memory(const Scenario& scenario,
           fmt::format("{} has {} of memory, and its part of {} of the {} tasks needs up to {}: "
                       "they fail before "
                       "they start; give it more memory, or cut the model elsewhere",
-                      node.name, base::human_bytes(node.memory), others,
-                      others + std::ssize(at.fitting), base::human_bytes(at.largest)));
+                      name, base::human_bytes(node.memory), others, others + std::ssize(at.fitting),
+                      base::human_bytes(at.largest)));
     }
-    std::string text = at_once_text(at, at_once, node);
+    std::string text = at_once_text(at, at_once, node, name);
     if (!text.empty()) texts.push_back(std::move(text));
   }
   return texts;

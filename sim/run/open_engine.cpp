@@ -32,7 +32,7 @@ void require_all_samples(const Scenario& scenario) {
         "evaluation.gradient_norm: {}, a real node, trains on data of its own, which only the "
         "device knows: the gradient over all samples cannot be computed here; set it to false, or "
         "let the device train on its part of the run's data (own_data = false)",
-        scenario.world.nodes[i].name));
+        scenario.world.nodes[i].name.of(static_cast<NodeId>(i))));
   }
 }
 

@@ -16,14 +16,15 @@ Participants participants_of(const Scenario& scenario) {
 
 Scenario with(Scenario scenario, const Participants& participants) {
   auto setting = std::make_shared<Setting>(*scenario.setting);
+  scenario.world.nodes.change_all([](NodeConfig& node) { node.real.reset(); });
   for (std::size_t i = 0; i < participants.size(); ++i) {
     const Participant& participant = participants[i];
-    std::optional<RealNode>& real = scenario.world.nodes[i].real;
-    real.reset();
     if (!participant.is_real) continue;
-    real = scenario.identities[i].real;
+    std::optional<RealNode>& real = scenario.world.nodes[i].real;
+    real = std::as_const(scenario.identities)[i].real;
     real->present = participant.is_present;
-    if (!participant.own_data && participant.samples == setting->nodes[i].samples) continue;
+    const std::int64_t samples = std::as_const(setting->nodes)[i].samples;
+    if (!participant.own_data && participant.samples == samples) continue;
     setting->nodes[i].samples = participant.samples;
     scenario.parts[i] = {.train = {}, .test = {}, .unlisted = participant.samples};
   }

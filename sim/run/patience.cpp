@@ -12,7 +12,7 @@ void Patience::succeeded() {
 }
 
 std::string Patience::failed(Cause cause, TaskId task, NodeId node, const std::string& figures) {
-  const std::string& name = scenario_.world.nodes[node].name;
+  const std::string name = scenario_.world.nodes[node].name.of(node);
   const std::int64_t workers = scenario_.setting->workers();
   // Other failures in between do not show that training works.
   if (cause == Cause::diverged) ++diverged_in_a_row_;
@@ -57,7 +57,7 @@ std::string Patience::at_rest(std::int64_t versions) const {
     const UnderWay& work = under_way.front();
     text += fmt::format(
         "; {} of task {} stands still on {}: its speed, or a rate on its way, is 0 and stays so",
-        work.label, work.task, scenario_.world.nodes[work.node].name);
+        work.label, work.task, scenario_.world.nodes[work.node].name.of(work.node));
   }
   if (!last_failure_.empty()) text += fmt::format("; the last failure was {}", last_failure_);
   return text;

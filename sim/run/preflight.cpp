@@ -92,7 +92,7 @@ class Reviewer {
             base::human_bytes(f.memory_bytes), base::human_bytes(f.available_bytes)));
         continue;
       }
-      const std::string& name = scenario_.world.nodes[f.node].name;
+      const std::string name = scenario_.world.nodes[f.node].name.of(f.node);
       if (names.empty() || names.back() != name) names.push_back(name);
       std::string reason = fmt::format(
           "{} needs {}, {} has {}", f.label, base::human_bytes(f.memory_bytes),
@@ -113,7 +113,7 @@ class Reviewer {
       const bool works = std::ranges::any_of(
           result_.forecasts, [&](const Forecast& f) { return f.node == static_cast<NodeId>(i); });
       if (scenario_.setting->nodes[i].samples > 0 || works) continue;
-      names.push_back(scenario_.world.nodes[i].name);
+      names.push_back(scenario_.world.nodes[i].name.of(static_cast<NodeId>(i)));
     }
     if (!names.empty()) {
       warn(fmt::format("{} nodes have no data to train on and stay out: {}", names.size(),
@@ -194,7 +194,7 @@ void shares_that_wait(const Scenario& scenario, const std::vector<PlannedTask>& 
     warnings.push_back(fmt::format(
         "{} tasks have shares of {}'s compute, and it computes {} at a time: the others wait, and "
         "what they would have stays unused; set {}concurrent_computes = 0",
-        sharing, scenario.world.nodes[node].name, at_once,
+        sharing, scenario.world.nodes[node].name.of(node), at_once,
         node == server_node ? "fleet.server." : ""));
   }
 }
@@ -234,7 +234,7 @@ void require_trainable(const Scenario& scenario, const Schedule& schedule) {
     if (!learned.exit_at(engine::depth_at(learned, task.rate, all_blocks))) {
       throw base::UserError(fmt::format(
           "node {}: at a rate of {} {} keeps no exit; add to model.exits, or choose another rate",
-          node.name, task.rate, learned.name));
+          node.name.of(task.node), task.rate, learned.name));
     }
     if (require_samples_of_pipeline(scenario, task)) continue;
     if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
@@ -245,7 +245,7 @@ void require_trainable(const Scenario& scenario, const Schedule& schedule) {
       throw base::UserError(fmt::format(
           "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has "
           "{} samples and a batch of {}; give it more data or a larger training.batch",
-          node.name, a->name, node.samples, node.batch));
+          node.name.of(task.node), a->name, node.samples, node.batch));
     }
   }
 }

@@ -11,13 +11,14 @@ void tell_presence(const Scenario& scenario, const ElasticClock::Presence& prese
   const char* what = presence.present    ? "is there"
                      : presence.for_good ? "is lost for good"
                                          : "is lost";
-  spdlog::warn("node {} {} at {:.3f} s", scenario.world.nodes[presence.node].name, what, now);
+  spdlog::warn("node {} {} at {:.3f} s", scenario.world.nodes[presence.node].name.of(presence.node),
+               what, now);
 }
 
 std::string tell_report(const Scenario& scenario, const RealReport& report) {
   const std::string what =
       fmt::format("node {}, task {}, {}: after {} (predicted {})",
-                  scenario.world.nodes[report.node].name, report.task, report.label,
+                  scenario.world.nodes[report.node].name.of(report.node), report.task, report.label,
                   base::human_seconds(report.elapsed_s), base::human_seconds(report.predicted_s));
   if (report.cause != Cause::none) {
     spdlog::warn("{}: {}{}{}", what, name_of(report.cause), report.detail.empty() ? "" : ": ",

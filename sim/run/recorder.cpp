@@ -443,7 +443,7 @@ std::string Recorder::miscounted() const {
       c.tasks, came, c.tasks_aggregated, c.tasks_dropped, c.tasks_buffered);
 }
 
-void Recorder::count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const {
+void Recorder::count_into(Summary& summary, const ByGroup<NodeConfig>& nodes) const {
   static_cast<Counts&>(summary) = counts_;
   summary.failures = remarks_.failures();
   summary.dropped = remarks_.dropped();

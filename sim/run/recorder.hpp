@@ -65,7 +65,7 @@ class Recorder {
   // done, each of its transfers is counted.
   [[nodiscard]] std::string miscounted() const;
   // Fills in the counts, and what there is to say.
-  void count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const;
+  void count_into(Summary& summary, const ByGroup<NodeConfig>& nodes) const;
 
  private:
   struct OpenTask {

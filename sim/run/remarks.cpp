@@ -25,13 +25,14 @@ std::map<std::string, std::int64_t> by_cause(const std::map<Cause, CountByNode>&
 }
 
 // "orin-1 (55), orin-2 (54) and 3 more nodes", those with the most first.
-std::string of_nodes(const CountByNode& counts, const ByNode<NodeConfig>& nodes) {
+std::string of_nodes(const CountByNode& counts, const ByGroup<NodeConfig>& nodes) {
   constexpr std::size_t named = 4;
   std::vector<std::pair<NodeId, std::int64_t>> all(counts.begin(), counts.end());
   std::ranges::stable_sort(all, std::greater(), [](const auto& a) { return a.second; });
   std::vector<std::string> words;
   for (std::size_t i = 0; i < std::min(named, all.size()); ++i) {
-    words.push_back(fmt::format("{} ({})", nodes[all[i].first].name, all[i].second));
+    words.push_back(
+        fmt::format("{} ({})", nodes[all[i].first].name.of(all[i].first), all[i].second));
   }
   std::string text = fmt::format("{}", fmt::join(words, ", "));
   if (all.size() > named) text += fmt::format(" and {} more nodes", all.size() - named);
@@ -40,7 +41,7 @@ std::string of_nodes(const CountByNode& counts, const ByNode<NodeConfig>& nodes)
 
 // "; up to 3 GB was needed on server, where 1 GB of 8 GB was free"; of the nodes where most was
 // needed.
-std::string lacked_text(const std::map<NodeId, Event>& lacked, const ByNode<NodeConfig>& nodes) {
+std::string lacked_text(const std::map<NodeId, Event>& lacked, const ByGroup<NodeConfig>& nodes) {
   constexpr std::size_t named = 3;
   std::vector<Event> all;
   for (const auto& [node, event] : lacked) all.push_back(event);
@@ -49,7 +50,7 @@ std::string lacked_text(const std::map<NodeId, Event>& lacked, const ByNode<Node
   for (std::size_t i = 0; i < std::min(named, all.size()); ++i) {
     const Event& e = all[i];
     words.push_back(fmt::format("up to {} was needed on {}, where {} of {} was free",
-                                base::human_bytes(e.needed), nodes[e.node].name,
+                                base::human_bytes(e.needed), nodes[e.node].name.of(e.node),
                                 base::human_bytes(e.free), base::human_bytes(e.capacity)));
   }
   return fmt::format("; {}", fmt::join(words, "; "));
@@ -96,7 +97,7 @@ void Remarks::not_finite(std::int64_t version) {
 std::map<std::string, std::int64_t> Remarks::failures() const { return by_cause(failed_); }
 std::map<std::string, std::int64_t> Remarks::dropped() const { return by_cause(dropped_); }
 
-std::vector<std::string> Remarks::told(const ByNode<NodeConfig>& nodes, std::int64_t done) const {
+std::vector<std::string> Remarks::told(const ByGroup<NodeConfig>& nodes, std::int64_t done) const {
   std::vector<std::string> told;
   std::int64_t failed = 0;
   std::vector<std::pair<std::int64_t, std::string>> causes;

@@ -32,7 +32,7 @@ class Remarks {
   [[nodiscard]] std::map<std::string, std::int64_t> dropped() const;
   // Sentences, the most important first; none where all went well. `done`: updates that came to
   // their end.
-  [[nodiscard]] std::vector<std::string> told(const ByNode<NodeConfig>& nodes,
+  [[nodiscard]] std::vector<std::string> told(const ByGroup<NodeConfig>& nodes,
                                               std::int64_t done) const;
 
  private:

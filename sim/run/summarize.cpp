@@ -33,10 +33,11 @@ Summary summarize(const Scenario& scenario, const World& world, const Recorder& 
   double busy = 0;
   std::vector<std::string> waits;
   for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
-    NodeSummary node{scenario.world.nodes[i].name, world.usage(static_cast<NodeId>(i)), 0,
-                     scenario.world.nodes[i].memory};
+    const auto id = static_cast<NodeId>(i);
+    const NodeConfig& config = scenario.world.nodes[i];
+    NodeSummary node{config.name, world.usage(id), 0, config.memory};
     // The world has counted diverged tasks as successful.
-    if (const auto d = diverged.find(static_cast<NodeId>(i)); d != diverged.end()) {
+    if (const auto d = diverged.find(id); d != diverged.end()) {
       node.usage.tasks -= d->second;
       node.usage.tasks_failed += d->second;
     }
@@ -44,10 +45,10 @@ Summary summarize(const Scenario& scenario, const World& world, const Recorder& 
     if (i > 0) busy += node.usage.busy_s;
     (i > 0 ? s.energy_j : s.energy_server_j) += node.usage.energy_j;
     if (node.usage.memory_waits > 0) {
-      waits.push_back(fmt::format("{} ({}, {} in all)", node.name, node.usage.memory_waits,
+      waits.push_back(fmt::format("{} ({}, {} in all)", node.name.of(id), node.usage.memory_waits,
                                   base::human_seconds(node.usage.memory_wait_s)));
     }
-    s.nodes.push_back(std::move(node));
+    s.nodes.add(std::move(node));
   }
   if (!waits.empty()) {
     constexpr std::size_t named = 4;

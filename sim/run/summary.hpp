@@ -14,10 +14,12 @@
 namespace convoy::sim {
 
 struct NodeSummary {
-  std::string name;
+  NodeName name;
   NodeUsage usage;
   double waiting_s = 0;     // present, neither computing nor communicating
   double memory_bytes = 0;  // usable by tasks
+
+  friend bool operator==(const NodeSummary&, const NodeSummary&) = default;
 };
 
 // Accuracy of the global model at some time, and the costs up to the end of that instant.
@@ -107,7 +109,7 @@ struct Summary : Counts {
   std::string network;              // description of the network model
   std::string store;                // path, or empty
   std::vector<TrafficRow> traffic;  // by kind of transfer, sender and receiver
-  ByNode<NodeSummary> nodes;        // the first is the server
+  ByGroup<NodeSummary> nodes;       // the first is the server; those that did nothing as groups
 };
 
 }  // namespace convoy::sim

@@ -87,7 +87,8 @@ std::string Tasks::failed(const Event& event) {
     for (const Activity& a : task.graph->activities()) memory = std::max(memory, a.memory);
     recorder_.task_failed(event.task, event.cause, event.time);
     return fmt::format("the aggregation of version {} failed on {}: {}; it needs {} of memory",
-                       goals_.version() + 1, scenario_.world.nodes[server_node].name,
+                       goals_.version() + 1,
+                       scenario_.world.nodes[server_node].name.of(server_node),
                        name_of(event.cause), base::human_bytes(memory));
   }
   if (event.cause == Cause::diverged) ++diverged_[event.node];

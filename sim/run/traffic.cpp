@@ -17,14 +17,12 @@ void Traffic::ended(std::string_view label, std::string_view artifact, NodeId fr
   if (from == to) return;  // it stays where it is
   const std::uint64_t way = static_cast<std::uint64_t>(static_cast<std::uint32_t>(from)) << 32U |
                             static_cast<std::uint32_t>(to);
-  TrafficRow& row = kind(label, artifact).ways[way];
-  row.node = from;
-  row.peer = to;
+  Sums& sums = kind(label, artifact).ways[way];
   if (complete) {
-    ++row.transfers;
-    row.bytes += bytes;
+    ++sums.transfers;
+    sums.bytes += bytes;
   } else {
-    ++row.broken_off;
+    ++sums.broken_off;
   }
 }
 
@@ -32,10 +30,10 @@ std::vector<TrafficRow> Traffic::rows() const {
   std::vector<TrafficRow> all;
   for (const Kind& kind : kinds_) {
     const auto first = static_cast<std::ptrdiff_t>(all.size());
-    for (const auto& [way, row] : kind.ways) {
-      all.push_back(row);
-      all.back().label = kind.label;
-      all.back().artifact = kind.artifact;
+    for (const auto& [way, sums] : kind.ways) {
+      all.push_back({kind.label, kind.artifact, static_cast<std::int64_t>(way >> 32U),
+                     static_cast<std::int64_t>(static_cast<std::uint32_t>(way)), sums.transfers,
+                     sums.bytes, sums.broken_off});
     }
     std::sort(all.begin() + first, all.end(), [](const TrafficRow& a, const TrafficRow& b) {
       return std::pair(a.node, a.peer) < std::pair(b.node, b.peer);

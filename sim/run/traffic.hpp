@@ -25,10 +25,15 @@ class Traffic {
   [[nodiscard]] std::vector<TrafficRow> rows() const;
 
  private:
+  struct Sums {
+    std::int64_t transfers = 0;
+    double bytes = 0;
+    std::int64_t broken_off = 0;
+  };
   struct Kind {
     std::string label;
     std::string artifact;
-    std::unordered_map<std::uint64_t, TrafficRow> ways;  // by sender and receiver; without texts
+    std::unordered_map<std::uint64_t, Sums> ways;  // by sender and receiver
   };
 
   Kind& kind(std::string_view label, std::string_view artifact);

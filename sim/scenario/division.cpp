@@ -4,12 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 namespace convoy::sim {
 namespace {
 
 // Number of samples if there is no data source.
 constexpr std::int64_t samples_without_source = 60'000;
+
+std::string name_of(const Fleet& fleet, std::size_t node) {
+  return fleet.nodes[node].name.of(static_cast<NodeId>(node));
+}
 
 void check_partition(const engine::PartitionOptions& partition, std::size_t workers,
                      std::size_t samples) {
@@ -28,9 +34,28 @@ void check_partition(const engine::PartitionOptions& partition, std::size_t work
   }
 }
 
+// Neighbours that are alike and have as many samples go on sharing what is kept of them.
+template <class SamplesOf>
+void set_samples(Setting& setting, SamplesOf samples_of) {
+  const ByGroup<NodeSetting> before = std::exchange(setting.nodes, {});
+  for (std::size_t g = 0; g < before.group_count(); ++g) {
+    const auto group = before.group(g);
+    for (std::size_t i = group.first; i < group.end; ++i) {
+      const std::int64_t samples = i == 0 ? 0 : samples_of(i);
+      if (i > group.first && std::as_const(setting.nodes).back().samples == samples) {
+        setting.nodes.repeat_last();
+        continue;
+      }
+      NodeSetting node = *group.value;
+      node.samples = samples;
+      setting.nodes.push_back(std::move(node));
+    }
+  }
+}
+
 void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& setting) {
   const std::size_t workers = fleet.nodes.size() - 1;
-  const bool given = std::all_of(fleet.samples.begin() + 1, fleet.samples.end(),
+  const bool given = std::all_of(std::next(fleet.samples.begin()), fleet.samples.end(),
                                  [](const auto& s) { return s.has_value(); });
   const auto samples =
       static_cast<std::size_t>(scenario.data.samples.value_or(samples_without_source));
@@ -40,13 +65,13 @@ void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& settin
     sizes = engine::partition_sizes(samples, scenario.model.classes, static_cast<int>(workers),
                                     scenario.data.partition, scenario.seed);
   }
-  for (std::size_t i = 1; i < fleet.nodes.size(); ++i) {
+  set_samples(setting, [&](std::size_t i) {
     const auto part = static_cast<double>(sizes[i - 1]);
     // As in split_local(): a node with samples trains on at least one.
     const double kept = std::max(std::floor(part * (1 - scenario.data.local_test_share) + 1e-9),
                                  std::min(part, 1.0));
-    setting.nodes[i].samples = fleet.samples[i].value_or(static_cast<std::int64_t>(kept));
-  }
+    return fleet.samples[i].value_or(static_cast<std::int64_t>(kept));
+  });
 }
 
 }  // namespace
@@ -80,7 +105,7 @@ void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting,
         throw base::UserError(fmt::format(
             "node {}: samples = {}, but its part of the data has {}; lower it, or raise "
             "data.samples",
-            fleet.nodes[i].name, wanted, split.train.size()));
+            name_of(fleet, i), wanted, split.train.size()));
       }
       split.train.resize(wanted);
     }
@@ -92,11 +117,13 @@ void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting,
       throw base::UserError(fmt::format(
           "node {}: the partition leaves it without data to train on; use more samples or fewer "
           "nodes{}",
-          fleet.nodes[i].name, can_be_spread ? ", or raise data.partition.least" : ""));
+          name_of(fleet, i), can_be_spread ? ", or raise data.partition.least" : ""));
     }
-    setting.nodes[i].samples = static_cast<std::int64_t>(split.train.size());
     scenario.parts.push_back(std::move(split));
   }
+  set_samples(setting, [&](std::size_t i) {
+    return static_cast<std::int64_t>(scenario.parts[i].train.size());
+  });
 }
 
 }  // namespace convoy::sim

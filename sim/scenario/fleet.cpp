@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "sim/scenario/behaviour_reader.hpp"
 #include "sim/scenario/fleet_expansion.hpp"
+#include "sim/scenario/names_used.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -64,9 +65,10 @@ class FleetReader {
   void read_server(TableReader reader) {
     NodeConfig node;
     NodeIdentity identity;
-    node.name = reader.text({"name", "name of the server in tables"}, "server");
-    check_name(reader, node.name);
-    names_.insert(node.name);
+    const std::string name = reader.text({"name", "name of the server in tables"}, "server");
+    check_name(reader, name);
+    node.name = name;
+    names_.add(name);
     const auto machine = read_machine(reader, identity, "server-generic");
     node.memory = machine->memory;
     node.power = power_of(*machine);
@@ -78,7 +80,7 @@ class FleetReader {
         static_cast<int>(reader.integer(concurrent_transfers_key, at_least(0).up_to(1e6), 0));
     read_concurrent_computes(reader, node);
     reader.finish();
-    add(std::move(node), std::move(identity), machine, std::nullopt, std::nullopt, reader.where());
+    add(std::move(node), 1, std::move(identity), machine, std::nullopt, std::nullopt);
   }
 
   void read_group(TableReader& reader) {
@@ -127,27 +129,36 @@ class FleetReader {
     const bool numbered = count > 1 || !reader.has("name");
     check_name(reader, name);
     reader.finish();
-    for (std::int64_t i = 0; i < count; ++i) {
-      NodeConfig one = node;
-      one.behaviour.trace_use.phase_s += trace.phase_step_s * static_cast<double>(i);
-      one.name = numbered ? fmt::format("{}-{}", name, next_number_[name]++) : name;
-      add(std::move(one), identity, machine, samples, batch, reader.where());
-      if (!names_.insert(fleet_.nodes.back().name).second) {
-        reader.error("name", fmt::format("two nodes are called \"{}\"; give one another name",
-                                         fleet_.nodes.back().name));
-      }
+    const auto first = static_cast<std::int64_t>(fleet_.nodes.size());
+    node.name =
+        numbered ? NodeName::numbered(name, names_.next_number(name), first) : NodeName(name);
+    for (const std::string& twice : numbered ? names_.add(name, count) : names_.add(name)) {
+      reader.error("name",
+                   fmt::format("two nodes are called \"{}\"; give one another name", twice));
     }
+    // Neighbours at different places of one trace have that to themselves.
+    const std::int64_t alike = trace.phase_step_s != 0 ? 1 : count;
+    for (std::int64_t i = 0; i < count; i += alike) {
+      NodeConfig some = node;
+      some.behaviour.trace_use.phase_s += trace.phase_step_s * static_cast<double>(i);
+      fleet_.nodes.append(std::move(some), static_cast<std::size_t>(alike));
+    }
+    add_facts(static_cast<std::size_t>(count), std::move(identity), machine, samples, batch);
   }
 
-  void add(NodeConfig node, NodeIdentity identity,
+  void add(NodeConfig node, std::size_t count, NodeIdentity identity,
            std::shared_ptr<const platforms::Machine> machine, std::optional<std::int64_t> samples,
-           std::optional<int> batch, base::Location place) {
-    fleet_.nodes.push_back(std::move(node));
-    fleet_.identities.push_back(std::move(identity));
-    fleet_.machines.push_back(std::move(machine));
-    fleet_.samples.push_back(samples);
-    fleet_.batches.push_back(batch);
-    fleet_.places.push_back(std::move(place));
+           std::optional<int> batch) {
+    fleet_.nodes.append(std::move(node), count);
+    add_facts(count, std::move(identity), std::move(machine), samples, batch);
+  }
+  void add_facts(std::size_t count, NodeIdentity identity,
+                 std::shared_ptr<const platforms::Machine> machine,
+                 std::optional<std::int64_t> samples, std::optional<int> batch) {
+    fleet_.identities.append(std::move(identity), count);
+    fleet_.machines.append(std::move(machine), count);
+    fleet_.samples.append(samples, count);
+    fleet_.batches.append(batch, count);
   }
 
   // The device in its mode; nodes that share both share one machine.
@@ -270,8 +281,7 @@ class FleetReader {
   BehaviourReader behaviours_;
   Fleet fleet_;
   std::map<std::string, int> shared_;
-  std::set<std::string> names_;
-  std::map<std::string, int> next_number_;
+  NamesUsed names_;
   std::map<std::pair<const platforms::Device*, const platforms::PowerMode*>,
            std::shared_ptr<const platforms::Machine>>
       machines_;

@@ -13,13 +13,12 @@
 namespace convoy::sim {
 
 struct Fleet {
-  ByNode<NodeConfig> nodes;  // the first is the server
+  ByGroup<NodeConfig> nodes;  // the first is the server
   std::vector<SharedLinkConfig> shared_links;
-  ByNode<NodeIdentity> identities;
-  ByNode<std::shared_ptr<const platforms::Machine>> machines;
-  ByNode<std::optional<std::int64_t>> samples;  // where the scenario gives them
-  ByNode<std::optional<int>> batches;
-  ByNode<base::Location> places;  // where each was written
+  ByGroup<NodeIdentity> identities;
+  ByGroup<std::shared_ptr<const platforms::Machine>> machines;
+  ByGroup<std::optional<std::int64_t>> samples;  // where the scenario gives them
+  ByGroup<std::optional<int>> batches;
   // Of the nodes, not of the server; they belong to the catalogue.
   std::set<std::pair<const platforms::Device*, const platforms::PowerMode*>> profiles;
   std::string traces;  // a hash of each trace used, one a line

@@ -151,11 +151,7 @@ class ScenarioReader {
       return;
     }
     if (!can_evaluate_objective(root, scenario, *setting)) return;
-    for (std::size_t i = 0; i < fleet.nodes.size(); ++i) {
-      const auto batch = static_cast<int>(batches.of(fleet.machines[i]->memory_class_gb));
-      setting->nodes.push_back({fleet.nodes[i].name, fleet.machines[i], 0,
-                                fleet.batches[i].value_or(batch), fleet.nodes[i].link});
-    }
+    add_nodes(fleet, batches, *setting);
     const base::Location& data_place = root.place_of("data");
     try {
       std::vector<std::string> remarks;
@@ -175,6 +171,19 @@ class ScenarioReader {
     scenario.world.shared_links = std::move(fleet.shared_links);
     scenario.identities = std::move(fleet.identities);
     check_solver(root, scenario.world);
+  }
+
+  // In the fleet's groups.
+  static void add_nodes(const Fleet& fleet, const ByMemoryClass<double>& batches,
+                        Setting& setting) {
+    for (std::size_t g = 0; g < fleet.nodes.group_count(); ++g) {
+      const auto group = fleet.nodes.group(g);
+      const auto& machine = fleet.machines[group.first];
+      const auto batch = static_cast<int>(batches.of(machine->memory_class_gb));
+      setting.nodes.append({group.value->name, machine, 0,
+                            fleet.batches[group.first].value_or(batch), group.value->link},
+                           group.size());
+    }
   }
 
   void check_solver(const Value& root, const WorldConfig& world) {
@@ -320,7 +329,7 @@ static void refuse_split_tasks(const Scenario& scenario) {
     throw base::UserError(fmt::format(
         "node {}: {} splits the model between nodes in a way that only simulated ones can ({}): "
         "set backend = \"sim\" for it, or choose another schedule or version",
-        scenario.world.nodes[task.node].name, scenario.schedule.kind, why));
+        scenario.world.nodes[task.node].name.of(task.node), scenario.schedule.kind, why));
   }
 }
 
@@ -352,12 +361,13 @@ void require_runnable(const Scenario& scenario) {
         "training.learn_as: a real node trains what its time is measured for; leave it out, or set "
         "backend = \"sim\" for all nodes");
   }
-  for (const NodeConfig& node : scenario.world.nodes) {
+  for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
+    const NodeConfig& node = scenario.world.nodes[i];
     if (!node.real || node.concurrent_computes == 1) continue;
     throw base::UserError(
         fmt::format("node {}: concurrent_computes = {}, but a real node computes one task at a "
                     "time: leave it out, or set backend = \"sim\" for it",
-                    node.name, node.concurrent_computes));
+                    node.name.of(static_cast<NodeId>(i)), node.concurrent_computes));
   }
   if (scenario.output.record != RecordLevel::activity) {
     throw base::UserError(

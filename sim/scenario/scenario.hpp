@@ -107,7 +107,7 @@ struct Scenario {
   std::uint64_t seed = 1;
   WorldConfig world;
   std::shared_ptr<const Setting> setting;
-  ByNode<NodeIdentity> identities;
+  ByGroup<NodeIdentity> identities;
   // By device of the nodes: the figures of its profile that are used and that nobody measured or
   // published.
   std::map<std::string, std::set<std::string>> assumed;

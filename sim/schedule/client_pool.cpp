@@ -37,17 +37,23 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   if (options_.split) check_split();
   bool data = false;
   std::map<std::string, std::string> reasons;  // by device
+  // Neighbours that share their setting have the same task, unless that is cut by their names.
+  const NodeSetting* before = nullptr;
+  bool fits_before = false;
   for (NodeId node = 1; node < count; ++node) {
     const NodeSetting& n = setting_->nodes[node];
     if (n.samples == 0) continue;
     data = true;
-    if (!fits(node)) {
+    const bool is_alike = &n == before && !options_.split;
+    if (!is_alike) fits_before = fits(node);
+    before = &n;
+    if (!fits_before) {
       std::string& reason = reasons[n.machine->device];
       if (reason.empty()) reason = why_unfit(node);
       if (options_.skip_unfit) continue;
       throw base::UserError(
           fmt::format("node {}: its task {}; lower its batch{}, or set schedule.unfit = \"skip\"",
-                      n.name, reason, options_.split ? "" : " or its rate"));
+                      n.name.of(node), reason, options_.split ? "" : " or its rate"));
     }
     takes_part_[node] = true;
     members_.push_back(node);

@@ -144,11 +144,12 @@ EdgeSplitOptions read_edgesplit(TableReader& common, TableReader& own) {
   return options;
 }
 
-std::vector<std::string> keys_for(const NodeSetting& node) {
-  std::vector<std::string> keys = {node.name};
-  const std::size_t dash = node.name.rfind('-');
-  if (dash != std::string::npos && base::as_integer(node.name.substr(dash + 1))) {
-    keys.push_back(node.name.substr(0, dash));
+std::vector<std::string> keys_for(const NodeSetting& node, NodeId id) {
+  const std::string name = node.name.of(id);
+  std::vector<std::string> keys = {name};
+  const std::size_t dash = name.rfind('-');
+  if (dash != std::string::npos && base::as_integer(name.substr(dash + 1))) {
+    keys.push_back(name.substr(0, dash));
   }
   keys.push_back(node.machine->device);
   keys.emplace_back();
@@ -159,7 +160,8 @@ void require_known_names(const Setting& setting, const std::vector<std::string>&
                          const std::string& key) {
   std::set<std::string> known;
   for (std::size_t i = 1; i < setting.nodes.size(); ++i) {
-    for (const std::string& name : keys_for(setting.nodes[i])) known.insert(name);
+    for (const std::string& name : keys_for(setting.nodes[i], static_cast<NodeId>(i)))
+      known.insert(name);
   }
   for (const std::string& name : names) {
     if (known.contains(name)) continue;

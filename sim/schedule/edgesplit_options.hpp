@@ -45,7 +45,7 @@ EdgeSplitOptions read_edgesplit(base::TableReader& common, base::TableReader& ow
 
 // What may name a node in tables by name, the most exact first: its name, its name without a number
 // at the end ("nano" of "nano-3"), its device; "" for all nodes.
-std::vector<std::string> keys_for(const NodeSetting& node);
+std::vector<std::string> keys_for(const NodeSetting& node, NodeId id);
 
 // Throws base::UserError for a name that is no node's, with the nearest. `key`: of the scenario.
 void require_known_names(const Setting& setting, const std::vector<std::string>& names,

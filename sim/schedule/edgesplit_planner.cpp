@@ -20,9 +20,9 @@ constexpr const char* share_key = "schedule.edgesplit.share";
 
 // The value given for a node, and under which name; null: none is.
 template <class T>
-const std::pair<const std::string, T>* given_for(const NodeSetting& node,
+const std::pair<const std::string, T>* given_for(const NodeSetting& node, NodeId id,
                                                  const std::map<std::string, T>& values) {
-  for (const std::string& key : keys_for(node)) {
+  for (const std::string& key : keys_for(node, id)) {
     if (const auto found = values.find(key); found != values.end()) return &*found;
   }
   return nullptr;
@@ -67,7 +67,7 @@ EdgeSplitPlanner::EdgeSplitPlanner(std::shared_ptr<const Setting> setting,
   by_hand_.resize(setting_->nodes.size());
   for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
     if (setting_->nodes[node].samples == 0) continue;
-    if (const auto* cut = given_for(setting_->nodes[node], options.cuts)) {
+    if (const auto* cut = given_for(setting_->nodes[node], node, options.cuts)) {
       const std::string key = cut->first.empty() ? cuts_key : cuts_key + ("." + cut->first);
       by_hand_[node] = problems_.read(cut->second, key);
     }
@@ -91,12 +91,12 @@ void EdgeSplitPlanner::require_shares() const {
   if (options_.shares != BandwidthShares::by_hand) return;
   std::vector<double> shares;
   for (const NodeId node : members_) {
-    const auto* share = given_for(setting_->nodes[node], options_.shares_by_hand);
+    const auto* share = given_for(setting_->nodes[node], node, options_.shares_by_hand);
     if (share == nullptr) {
       throw base::UserError(
           fmt::format("{}: node {} has none; a table of shares needs one for each "
                       "node, by its name, its group's or its device's",
-                      share_key, setting_->nodes[node].name));
+                      share_key, setting_->nodes[node].name.of(node)));
     }
     shares.push_back(share->second);
   }
@@ -150,8 +150,9 @@ std::vector<double> EdgeSplitPlanner::given_bandwidths(std::span<const NodeId> n
   std::vector<double> given;
   for (const NodeId node : nodes) {
     const bool equal = options_.shares == BandwidthShares::equal;
-    const double share = equal ? 1 / static_cast<double>(nodes.size())
-                               : given_for(setting_->nodes[node], options_.shares_by_hand)->second;
+    const double share =
+        equal ? 1 / static_cast<double>(nodes.size())
+              : given_for(setting_->nodes[node], node, options_.shares_by_hand)->second;
     given.push_back(share * all);
   }
   return given;

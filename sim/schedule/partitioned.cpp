@@ -62,10 +62,11 @@ std::vector<double> fair_parts(const std::vector<double>& limits, double all) {
   return parts;
 }
 
-void require_rate(const NodeSetting& node) {
+void require_rate(const NodeSetting& node, NodeId id) {
   if (node.link.down_bps > 0 && node.link.up_bps > 0) return;
-  throw base::UserError(fmt::format(
-      "node {}: its link has no rate, and partitioned plans by it; give it a link", node.name));
+  throw base::UserError(
+      fmt::format("node {}: its link has no rate, and partitioned plans by it; give it a link",
+                  node.name.of(id)));
 }
 
 // What there is to plan: the devices' parts of the shared download, and the problem.
@@ -82,7 +83,7 @@ Problem problem_of(const Setting& setting, const std::vector<NodeId>& nodes, con
   Problem problem;
   std::vector<double> links;
   for (const NodeId id : nodes) {
-    require_rate(setting.nodes[id]);
+    require_rate(setting.nodes[id], id);
     links.push_back(setting.nodes[id].link.down_bps / bits);
     problem.costs.push_back(block_cost(setting, setting.nodes[id], work, keeps_received));
   }
@@ -94,7 +95,7 @@ Problem problem_of(const Setting& setting, const std::vector<NodeId>& nodes, con
     const BlockCost& cost = problem.costs[i];
     const double latency = 2 * (node.link.latency_s + server.link.latency_s);
     problem.blocks.devices.push_back(
-        {.name = node.name,
+        {.name = node.name.of(nodes[i]),
          .fixed_s = latency + cost.download_bytes / problem.downloads[i] + cost.fixed_s,
          .seconds_per_parameter = cost.seconds_per_parameter,
          .bytes_per_parameter = cost.bytes_per_parameter,

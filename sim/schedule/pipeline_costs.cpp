@@ -286,7 +286,7 @@ PipelineCase::PipelineCase(const Setting& setting,
     const double speed = asked_.speeds.empty() ? 1 : asked_.speeds.at(i);
     const platforms::Machine& machine = *node.machine;
     problem_.devices.push_back(
-        {.name = node.name,
+        {.name = node.name.of(asked_.nodes[i]),
          .kind = costs_->kind({model->kind(asked_.nodes[i]), speed}),
          .memory_bytes =
              machine.memory > 0 ? std::max(0.0, machine.memory - machine.context) : unbounded,

@@ -165,12 +165,12 @@ std::vector<HandMadeStage> stages_by_hand(const PipelineKeys& keys, const Settin
     require_known_names(setting, given.nodes, key + ".nodes");
     for (const std::string& name : given.nodes) {
       for (std::size_t i = 0; i < nodes.size(); ++i) {
-        const std::vector<std::string> names = keys_for(setting.nodes[nodes[i]]);
+        const std::vector<std::string> names = keys_for(setting.nodes[nodes[i]], nodes[i]);
         if (std::ranges::find(names, name) == names.end()) continue;
         if (!used.insert(nodes[i]).second) {
           throw base::UserError(
               fmt::format("{}.nodes: {} has a stage already; a device has one at most", key,
-                          setting.nodes[nodes[i]].name));
+                          setting.nodes[nodes[i]].name.of(nodes[i])));
         }
         stage.members.push_back({static_cast<int>(i), 0});
       }

@@ -288,7 +288,7 @@ void PipelinePlanner::require_fits(const PlannedPipeline& planned) const {
       throw base::UserError(fmt::format(
           "{} does not fit {}: it needs {} of {}; give it fewer layers or more devices, or lower "
           "schedule.pipeline.microbatch",
-          stage_text(*model_, planned.plan, s), setting_->nodes[node].name,
+          stage_text(*model_, planned.plan, s), setting_->nodes[node].name.of(node),
           base::human_bytes(memory.needed_bytes + runtime),
           base::human_bytes(memory.capacity_bytes + runtime)));
     }

@@ -47,7 +47,9 @@ std::string shown_plan(const Setting& setting, const PipelineModel& model,
     text += fmt::format("{}{} to {}:", text.empty() ? "" : "; ", model.name(stage.layers.first),
                         model.name(stage.layers.last - 1));
     for (const StageMember& member : stage.members) {
-      text += fmt::format(" {} x {}", setting.nodes[planned.node(member)].name, member.samples);
+      text +=
+          fmt::format(" {} x {}", setting.nodes[planned.node(member)].name.of(planned.node(member)),
+                      member.samples);
     }
   }
   return text;

@@ -63,7 +63,7 @@ PruneFL::PruneFL(const std::shared_ptr<const Setting>& setting, PruneFLOptions o
       options_(std::move(options)),
       time_(time_of_slowest()) {
   for (const NodeId node : clients_.members()) {
-    if (setting_->nodes[node].name == options_.node) first_ = node;
+    if (setting_->nodes[node].name.of(node) == options_.node) first_ = node;
   }
   if (std::ranges::any_of(time_.each, [](double s) { return !(s > 0); })) {
     throw base::UserError(

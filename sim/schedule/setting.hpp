@@ -14,8 +14,10 @@
 #include "engine/model/costs.hpp"
 #include "platforms/device.hpp"
 #include "platforms/link.hpp"
+#include "sim/task/by_group.hpp"
 #include "sim/task/by_node.hpp"
 #include "sim/task/graph.hpp"
+#include "sim/task/node_name.hpp"
 
 namespace convoy::sim {
 
@@ -29,7 +31,7 @@ struct FixedCost {
 };
 
 struct NodeSetting {
-  std::string name;
+  NodeName name;
   std::shared_ptr<const platforms::Machine> machine;
   std::int64_t samples = 0;  // training samples per epoch
   int batch = 1;
@@ -54,7 +56,7 @@ struct Setting {
   std::optional<int> local_steps;  // instead of epochs
   bool test_locally = false;       // each node tests what it receives, on its own test part
   std::optional<FixedCost> fixed;
-  ByNode<NodeSetting> nodes;  // the first is the server
+  ByGroup<NodeSetting> nodes;  // the first is the server
 
   [[nodiscard]] const engine::Architecture& learned() const {
     return learned_as ? *learned_as : *architecture;

@@ -181,7 +181,7 @@ SplitProblem SplitProblems::of(std::span<const NodeId> nodes,
     const FullRates full = full_rates(node, now.link_bytes_per_s);
     const double up = full.limit / full.up;
     const double down = full.limit / full.down;
-    SplitDevice device{.name = setting_->nodes[node].name,
+    SplitDevice device{.name = setting_->nodes[node].name.of(node),
                        .memory_bytes = memory_of(setting_->nodes[node]),
                        .link_bytes_per_s = full.limit,
                        .latency_s = latency_s(node)};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace convoy::sim {
 
@@ -50,7 +51,7 @@ void Turns::joined(NodeId node) {
 void Turns::lost(NodeId node) {
   if (at(node).there) --there_;
   at(node).there = false;
-  if (at(node).rests) resting_.erase(place(node));
+  if (at(node).rests) --resting_;
   at(node).rests = false;
 }
 
@@ -58,8 +59,15 @@ void Turns::rests(NodeId node) {
   Node& n = at(node);
   if (!n.there || n.rests || n.at_work) return;
   n.rests = true;
+  ++resting_;
   if (!limit_.is_all()) n.draw = random_.bits();
-  resting_.insert(place(node));
+  // Nodes that come and go would leave ever more old places.
+  if (constexpr std::size_t few = 64; places_.size() > 2 * resting_ + few) {
+    std::vector<Place> present;
+    for (; const std::optional<Place> place = first(); places_.pop()) present.push_back(*place);
+    places_ = decltype(places_)(std::greater<>(), std::move(present));
+  }
+  places_.push(place(node));
 }
 
 void Turns::ended(NodeId node) {
@@ -68,12 +76,25 @@ void Turns::ended(NodeId node) {
   --at_work_;
 }
 
+std::optional<Turns::Place> Turns::first() {
+  while (!places_.empty()) {
+    const Place first = places_.top();
+    const NodeId node = std::get<NodeId>(first);
+    if (at(node).rests && place(node) == first) return first;
+    places_.pop();
+  }
+  return std::nullopt;
+}
+
 std::optional<NodeId> Turns::next() {
-  if (resting_.empty() || at_work_ >= limit_.of(there_)) return std::nullopt;
-  const NodeId node = std::get<NodeId>(*resting_.begin());
-  resting_.erase(resting_.begin());
+  if (at_work_ >= limit_.of(there_)) return std::nullopt;
+  const std::optional<Place> place = first();
+  if (!place) return std::nullopt;
+  places_.pop();
+  const NodeId node = std::get<NodeId>(*place);
   Node& n = at(node);
   n.rests = false;
+  --resting_;
   n.at_work = true;
   ++n.begun;
   ++at_work_;

@@ -8,8 +8,9 @@
 //   while (const auto node = turns.next()) ...;  // it is at work now, until turns.ended(*node)
 
 #include <cstdint>
+#include <functional>
 #include <optional>
-#include <set>
+#include <queue>
 #include <tuple>
 #include <vector>
 
@@ -53,21 +54,26 @@ class Turns {
 
  private:
   struct Node {
+    std::uint64_t draw = 0;   // drawn when it began to rest
+    std::uint32_t begun = 0;  // tasks
     bool there = true;
     bool at_work = false;
-    std::int64_t begun = 0;  // tasks
-    std::uint64_t draw = 0;  // drawn when it began to rest
     bool rests = false;
   };
-  using Place = std::tuple<std::int64_t, std::uint64_t, NodeId>;
+  using Place = std::tuple<std::uint64_t, std::uint64_t, NodeId>;  // tasks begun, draw
 
   Node& at(NodeId node) { return nodes_[static_cast<std::size_t>(node)]; }
   [[nodiscard]] Place place(NodeId node);
+  // Of the node that is next; nothing: none rests.
+  [[nodiscard]] std::optional<Place> first();
 
   HowMany limit_;
   base::Random random_;
   std::vector<Node> nodes_;
-  std::set<Place> resting_;
+  // Of the nodes that rest, and old places of nodes that do no longer. Room of a million nodes: a
+  // set would take four times as much.
+  std::priority_queue<Place, std::vector<Place>, std::greater<>> places_;
+  std::size_t resting_ = 0;
   std::size_t there_ = 0;  // present nodes without the server
   std::size_t at_work_ = 0;
 };

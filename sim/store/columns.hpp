@@ -76,9 +76,10 @@ struct Table<RunEnd> {
   };
 };
 
+// The view "node" has the columns of NodeRow and NodeEnd for each node (node_groups.hpp).
 template <>
 struct Table<NodeRow> {
-  static constexpr const char* name = "node";
+  static constexpr const char* name = "node_group";
   static constexpr std::tuple columns{
       column("id", &NodeRow::id, ColumnKind::key),
       column("name", &NodeRow::name),
@@ -92,10 +93,18 @@ struct Table<NodeRow> {
       word_column("data", &NodeRow::own_data, "assigned", "own"),
   };
 };
-// More columns of the same table; NULL until the run has ended.
+// More columns of the same table; NodeEnd's are NULL until the run has ended.
+template <>
+struct Table<NodeSpan> {
+  static constexpr const char* name = "node_group";
+  static constexpr std::tuple columns{
+      column("alike", &NodeSpan::alike),
+      column("number", &NodeSpan::number),
+  };
+};
 template <>
 struct Table<NodeEnd> {
-  static constexpr const char* name = "node";
+  static constexpr const char* name = "node_group";
   static constexpr std::tuple columns{
       column("busy_s", &NodeEnd::busy_s, ColumnKind::nullable),
       column("communicating_s", &NodeEnd::communicating_s, ColumnKind::nullable),

@@ -15,9 +15,9 @@
 namespace convoy::sim {
 namespace {
 
-constexpr std::array tables = {"run",        "node",    "task",     "activity", "aggregation",
-                               "evaluation", "journal", "presence", "reading",  "trace",
-                               "traffic",    "memory",  "host"};
+constexpr std::array tables = {"run",        "node_group", "task",     "activity", "aggregation",
+                               "evaluation", "journal",    "presence", "reading",  "trace",
+                               "traffic",    "memory",     "host"};
 
 constexpr std::chrono::milliseconds writers_may_take(5'000);
 

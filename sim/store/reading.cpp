@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/store/foreign_store.hpp"
+#include "sim/store/node_groups.hpp"
 #include "sim/store/sql.hpp"
 #include "sim/store/store_file.hpp"
 
@@ -89,13 +90,10 @@ Recording read_recording(const std::filesystem::path& folder) {
     const StoredRun stored = store.run();
     recording.run = stored.run;
     recording.status = stored.status;
-    recording.nodes = read_rows<NodeRow>(database, "ORDER BY id");
-    std::int64_t place = 0;
-    for (const NodeRow& row : recording.nodes) {
-      check_number(path, "node", "id", row.id, place, place + 1);
-      check_number(path, "node", "samples", row.samples, 0, most_samples);
-      ++place;
-    }
+    for_each_node(read_node_groups(path, database), [&](NodeRow row, const NodeEnd*) {
+      check_number(path, Table<NodeRow>::name, "samples", row.samples, 0, most_samples);
+      recording.nodes.push_back(std::move(row));
+    });
     const auto count = static_cast<std::int64_t>(recording.nodes.size());
     SQLite::Statement activities(
         database,

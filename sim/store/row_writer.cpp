@@ -1,6 +1,7 @@
 #include "sim/store/row_writer.hpp"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <stdexcept>
 #include <tuple>
@@ -14,6 +15,13 @@ namespace {
 constexpr std::size_t rows_a_batch = 8192;
 constexpr std::chrono::milliseconds batch_age(500);  // so that rows of slow runs are written, too
 constexpr std::size_t batches_waiting = 8;           // then the simulation waits for the disk
+
+// To a few milliseconds, and much cheaper than steady_clock: it is asked at each row.
+std::chrono::nanoseconds coarse_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
 
 template <class Row>
 struct Insert {
@@ -43,7 +51,7 @@ class Inserter {
 }  // namespace
 
 RowWriter::RowWriter(SQLite::Database& database, std::string name)
-    : database_(database), name_(std::move(name)) {
+    : database_(database), name_(std::move(name)), handed_over_(coarse_now()) {
   thread_ = std::jthread([this] { write(); });
 }
 
@@ -68,7 +76,7 @@ void RowWriter::add(TaskRow row) {
 }
 
 void RowWriter::hand_over_in_time() {
-  const bool old = std::chrono::steady_clock::now() - handed_over_ > batch_age;
+  const bool old = coarse_now() - handed_over_ > batch_age;
   if (old || batch_.size() >= rows_a_batch) hand_over();
 }
 
@@ -79,7 +87,7 @@ void RowWriter::hand_over() {
   queue_.push_back(std::exchange(batch_, {}));
   batch_.rows.reserve(rows_a_batch);
   batch_.tasks.reserve(rows_a_batch / 4);
-  handed_over_ = std::chrono::steady_clock::now();
+  handed_over_ = coarse_now();
   lock.unlock();
   wake_writer_.notify_one();
 }

@@ -54,9 +54,9 @@ class RowWriter : base::NonCopyable {
 
   SQLite::Database& database_;
   std::string name_;
-  Batch batch_;  // being filled
-  std::chrono::steady_clock::time_point handed_over_ = std::chrono::steady_clock::now();
-  std::mutex mutex_;  // guards all below
+  Batch batch_;                           // being filled
+  std::chrono::nanoseconds handed_over_;  // when, by the coarse clock
+  std::mutex mutex_;                      // guards all below
   std::condition_variable wake_writer_;
   std::condition_variable wake_simulation_;
   std::deque<Batch> queue_;

@@ -46,6 +46,15 @@ struct RunEnd {
   double virtual_time_s = 0;
 };
 
+// A row of nodes may stand for neighbours that are alike: see node_groups.hpp.
+struct NodeSpan {
+  std::int64_t alike = 1;  // nodes, from the row's id on
+  // The first of them is called NAME-number, the next NAME-(number + 1); nothing: NAME.
+  std::optional<std::int64_t> number = {};
+
+  friend bool operator==(const NodeSpan&, const NodeSpan&) = default;
+};
+
 struct NodeRow {
   std::int64_t id = 0;
   std::string name;
@@ -57,6 +66,7 @@ struct NodeRow {
   std::int64_t samples = 0;
   std::int64_t batch = 0;
   bool own_data = false;  // a real node trains on data that it alone has, not on its part
+  NodeSpan span = {};
 
   [[nodiscard]] bool is_real() const { return backend == "hil"; }
 };
@@ -77,6 +87,7 @@ struct NodeEnd {
   // For its memory: of tasks that had not begun, and of computes; and their time in all.
   std::int64_t memory_waits = 0;
   double memory_wait_s = 0;
+  std::int64_t alike = 1;  // nodes that did the same, from `id` on
 };
 
 struct TaskRow {

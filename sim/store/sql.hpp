@@ -80,6 +80,20 @@ std::string insert_into(const std::string& more_columns = "", const std::string&
                      more_columns, marks, more_values);
 }
 
+// Into a table whose columns are those of several row types: see write_all().
+template <class... Rows>
+std::string insert_into_all() {
+  std::string columns;
+  std::string marks;
+  const auto add = [&](const auto& c) {
+    columns += fmt::format("{}{}", columns.empty() ? "" : ", ", c.name);
+    marks += marks.empty() ? "?" : ", ?";
+  };
+  (for_each_column<Rows>(add), ...);
+  using First = std::tuple_element_t<0, std::tuple<Rows...>>;
+  return fmt::format("INSERT INTO {} ({}) VALUES ({})", Table<First>::name, columns, marks);
+}
+
 // "UPDATE run SET status = ?, cause = ?", for all rows; append a WHERE to select some.
 template <class Row>
 std::string update_all() {
@@ -129,16 +143,24 @@ void bind_column(SQLite::Statement& statement, int at, const WordColumn<Row>& c,
   statement.bind(at, c.words.at(row.*c.member ? 1 : 0));
 }
 
-// Binds the columns from index 1 on; later parameters are the statement's own.
+// Binds the columns behind the first `at` parameters; gives the number of those bound so far.
 template <class Row>
-void bind_row(SQLite::Statement& statement, const Row& row) {
-  int at = 0;
+int bind_row(SQLite::Statement& statement, const Row& row, int at = 0) {
   for_each_column<Row>([&](const auto& c) { bind_column(statement, ++at, c, row); });
+  return at;
 }
 
 template <class Row>
 void write_row(SQLite::Statement& statement, const Row& row) {
   bind_row(statement, row);
+  statement.exec();
+  statement.reset();
+}
+
+template <class... Rows>
+void write_all(SQLite::Statement& statement, const Rows&... rows) {
+  int at = 0;
+  ((at = bind_row(statement, rows, at)), ...);
   statement.exec();
   statement.reset();
 }

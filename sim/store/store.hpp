@@ -76,7 +76,8 @@ class StoreWriter : base::NonCopyable {
   void commit();
 
   // Writes the remaining rows and the results; throws the writing thread's errors. `host`: facts
-  // that depend on this machine and time, kept apart from the results.
+  // that depend on this machine and time, kept apart from the results. `nodes`: each node at most
+  // once; groups of them need not be those of the beginning.
   void finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
               const std::map<std::string, std::string>& host);
 

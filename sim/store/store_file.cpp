@@ -37,7 +37,8 @@ void remove_database(const std::filesystem::path& path) {
 }
 
 SQLite::Database open_for_writing(const std::filesystem::path& path, int more) {
-  return {path.string(), SQLite::OPEN_READWRITE | more, readers_may_take_ms};
+  // One thread at a time uses it (RowWriter): it needs no lock at each call.
+  return {path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX | more, readers_may_take_ms};
 }
 
 bool empty_the_log(SQLite::Database& database, int longest_ms) {

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "sim/store/node_groups.hpp"
 #include "sim/store/resumption.hpp"
 #include "sim/store/row_writer.hpp"
 #include "sim/store/sql.hpp"
@@ -21,8 +22,8 @@ const std::filesystem::path& made(const std::filesystem::path& folder) {
 }
 
 std::string schema() {
-  return create_table<RunRow, RunEnd>() + create_table<NodeRow, NodeEnd>() +
-         create_table<TaskRow>() + create_table<ActivityRow>() + create_table<AggregationRow>() +
+  return create_table<RunRow, RunEnd>() + node_tables() + create_table<TaskRow>() +
+         create_table<ActivityRow>() + create_table<AggregationRow>() +
          create_table<EvaluationRow>() + create_table<JournalRow>() + create_table<PresenceRow>() +
          create_table<ReadingRow>() + create_table<TraceRow>() + create_table<TrafficRow>() +
          create_table<MemoryRow>() + create_table<HostRow>();
@@ -37,8 +38,8 @@ void begin(SQLite::Database& database, const RunRow& run, const std::vector<Node
   write_row(first, run);
   SQLite::Statement fact(database, insert_into<HostRow>());
   write_row(fact, HostRow{"course", run.course});
-  SQLite::Statement node(database, insert_into<NodeRow>());
-  for (const NodeRow& row : nodes) write_row(node, row);
+  SQLite::Statement node(database, insert_into_all<NodeRow, NodeSpan>());
+  for (const NodeRow& row : nodes) write_all(node, row, row.span);
   transaction.commit();
 }
 
@@ -56,7 +57,10 @@ class StoreWriter::Impl {
  public:
   Impl(const std::filesystem::path& folder, const RunRow& run, const std::vector<NodeRow>& nodes,
        StoreMode mode, bool durable)
-      : lock_(lock_for_writing(made(folder))), store_(store_path(folder)), durable_(durable) {
+      : lock_(lock_for_writing(made(folder))),
+        store_(store_path(folder)),
+        durable_(durable),
+        nodes_(nodes) {
     if (mode == StoreMode::resume) {
       old_journal_ = journal_to_resume(store_, run);
       if (old_journal_) old_entries_ = old_journal_->size();
@@ -136,11 +140,7 @@ class StoreWriter::Impl {
   void write_results(const RunEnd& end, const std::vector<NodeEnd>& nodes,
                      const std::map<std::string, std::string>& host) {
     SQLite::Transaction transaction(*database_);
-    SQLite::Statement node(*database_, update_all<NodeEnd>() + " WHERE id = ?");
-    for (const NodeEnd& row : nodes) {
-      node.bind(column_count<NodeEnd> + 1, row.id);
-      write_row(node, row);
-    }
+    write_nodes(nodes);
     SQLite::Statement run(*database_, update_all<RunEnd>());
     write_row(run, end);
     SQLite::Statement fact(*database_, "INSERT OR REPLACE INTO host VALUES (?, ?)");
@@ -148,9 +148,23 @@ class StoreWriter::Impl {
     transaction.commit();
   }
 
+  void write_nodes(const std::vector<NodeEnd>& ends) {
+    database_->exec(fmt::format("DELETE FROM {}", Table<NodeRow>::name));
+    SQLite::Statement whole(*database_, insert_into_all<NodeRow, NodeSpan, NodeEnd>());
+    SQLite::Statement without(*database_, insert_into_all<NodeRow, NodeSpan>());
+    divide(nodes_, ends, [&](const NodeRow& row, const NodeEnd* end) {
+      if (end != nullptr) {
+        write_all(whole, row, row.span, *end);
+      } else {
+        write_all(without, row, row.span);
+      }
+    });
+  }
+
   base::FolderLock lock_;
   std::filesystem::path store_;
   bool durable_;
+  std::vector<NodeRow> nodes_;
   std::optional<std::vector<JournalRow>> old_journal_;  // of the interrupted run; else empty
   std::size_t old_entries_ = 0;
   std::size_t entries_ = 0;

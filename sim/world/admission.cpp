@@ -16,13 +16,14 @@ using State = MemoryRequest::State;
 }  // namespace
 
 Admission::Admission(const WorldConfig& config, std::function<double()> now)
-    : now_(std::move(now)), nodes_(config.nodes.size()) {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const NodeConfig& node = config.nodes[i];
-    nodes_[i].limit = node.memory > 0 ? node.memory : unlimited;
-    nodes_[i].memory_free =
-        signal_of(node.behaviour, platforms::Column::memory_free_bytes, nodes_[i].limit);
-  }
+    : now_(std::move(now)),
+      nodes_(config.nodes.size(), [&config](NodeId id) { return made(config.nodes[id]); }) {}
+
+Admission::Node Admission::made(const NodeConfig& config) {
+  Node node;
+  node.limit = config.memory > 0 ? config.memory : unlimited;
+  node.memory_free = signal_of(config.behaviour, platforms::Column::memory_free_bytes, node.limit);
+  return node;
 }
 
 double Admission::capacity(NodeId node) const {

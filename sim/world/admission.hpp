@@ -24,6 +24,7 @@
 
 #include "platforms/traces/signal.hpp"
 #include "sim/world/config.hpp"
+#include "sim/world/on_demand.hpp"
 
 namespace convoy::sim {
 
@@ -56,6 +57,7 @@ class Admission {
     never,  // it does not fit where nobody else has anything; at MemoryRequest::where
   };
 
+  // `config` must live as long as this.
   Admission(const WorldConfig& config, std::function<double()> now);
 
   // For a request in no state. `waits`: else it is not queued if the answer is `later`.
@@ -98,6 +100,7 @@ class Admission {
     [[nodiscard]] double largest() const { return most.empty() ? 0 : most.rbegin()->first; }
   };
 
+  [[nodiscard]] static Node made(const NodeConfig& config);
   Queue& queue_of(const MemoryRequest& request, NodeId node);
   [[nodiscard]] bool is_first(const MemoryRequest& request) const;
   [[nodiscard]] bool fits(const MemoryRequest& request, const MemoryRequest::Need& need) const;
@@ -111,7 +114,7 @@ class Admission {
   void touch(NodeId node);
 
   std::function<double()> now_;
-  ByNode<Node> nodes_;
+  OnDemand<Node> nodes_;
   std::vector<NodeId> touched_;  // where a request may be granted now
   std::uint64_t next_ = 0;
 };

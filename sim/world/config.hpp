@@ -10,7 +10,9 @@
 
 #include "platforms/link.hpp"
 #include "platforms/traces/trace.hpp"
+#include "sim/task/by_group.hpp"
 #include "sim/task/by_node.hpp"
+#include "sim/task/node_name.hpp"
 #include "sim/world/elastic_clock.hpp"
 
 namespace convoy::sim {
@@ -73,7 +75,7 @@ struct RealNode {
 };
 
 struct NodeConfig {
-  std::string name;
+  NodeName name;
   double memory = 0;  // bytes usable by tasks; 0: no limit
   Power power;
   platforms::Link link;
@@ -115,8 +117,8 @@ struct WorldConfig {
   std::uint64_t seed = 1;
   NetworkModel network = NetworkModel::cm02;
   NetworkSolver solver = NetworkSolver::simgrid;
-  ClockOptions clock;        // where there are real nodes
-  ByNode<NodeConfig> nodes;  // the first is the server
+  ClockOptions clock;         // where there are real nodes
+  ByGroup<NodeConfig> nodes;  // the first is the server
   std::vector<SharedLinkConfig> shared_links;
 };
 

@@ -26,13 +26,12 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
       ended_(std::move(ended)),
       ended_shared_(std::move(ended_shared)),
       ends_(timers_),
-      speed_changed_(std::move(speed_changed)) {
-  for (const NodeConfig& node : config.nodes) {
-    slowdown_.push_back(node.behaviour.slowdown);
-    jitter_.push_back(node.behaviour.jitter);
-    is_shared_.push_back(node.concurrent_computes != 1);
-  }
-  processors_.resize(config.nodes.size());
+      speed_changed_(std::move(speed_changed)),
+      nodes_(config.nodes.size(), [&config](NodeId id) {
+        const NodeConfig& node = config.nodes[id];
+        return Node{node.behaviour.slowdown, node.behaviour.jitter, node.concurrent_computes != 1,
+                    nullptr};
+      }) {
   if (choose_solver(config).is_star) {
     star_ = std::make_unique<StarTransfers>(config, timers_, ends_, ended_, ended_shared_);
     computes_.emplace(timers_, ends_, ended_shared_);
@@ -52,29 +51,30 @@ void Executor::start(RunningActivity& a) {
 
 // Random draws depend on the run's seed and the activity's identity, not on its start time.
 double Executor::seconds_of(const RunningActivity& a) const {
-  double seconds = a.what().seconds * slowdown_[a.node];
-  if (jitter_[a.node] > 0) {
+  const Node& node = nodes_[a.node];
+  double seconds = a.what().seconds * node.slowdown;
+  if (node.jitter > 0) {
     base::Random random(
         {seed_, static_cast<std::uint64_t>(a.node), static_cast<std::uint64_t>(a.task->id),
          static_cast<std::uint64_t>(a.index), static_cast<std::uint64_t>(a.task->iteration)});
-    seconds *= std::exp(jitter_[a.node] * random.normal());
+    seconds *= std::exp(node.jitter * random.normal());
   }
   return seconds;
 }
 
 double Executor::predicted_s(const RunningActivity& a) const {
   if (a.peer == no_node) {
-    const double seconds = a.what().seconds * slowdown_[a.node];
+    const double seconds = a.what().seconds * nodes_[a.node].slowdown;
     return seconds / a.what().most_share();
   }
   return lone_transfers_.seconds(a.node, a.peer, a.what().bytes, a.what().most_bytes_per_s());
 }
 
 void Executor::start_shared(RunningActivity& a, double seconds) {
-  auto& processor = processors_[a.node];
+  auto& processor = nodes_[a.node].processor;
   if (!processor) processor = std::make_unique<SharedProcessor>(timers_, ends_, ended_shared_);
   platform_.compute_begins(a.node, [this, node = a.node](double speed) {
-    processors_[node]->set_speed(speed);
+    nodes_[node].processor->set_speed(speed);
     speed_changed_(node, speed);
   });
   processor->set_speed(platform_.speed(a.node));
@@ -87,7 +87,7 @@ void Executor::start_shared(RunningActivity& a, double seconds) {
 
 void Executor::start_compute(RunningActivity& a) {
   const double seconds = seconds_of(a);
-  if (is_shared_[a.node] || a.what().share > 0) {
+  if (nodes_[a.node].is_shared || a.what().share > 0) {
     start_shared(a, seconds);
     return;
   }
@@ -154,7 +154,7 @@ void Executor::start_transfer(RunningActivity& a) {
 void Executor::end_links_and_host(const RunningActivity& a) {
   if (a.real != 0 && a.measured) return;  // not simulated by SimGrid
   if (a.peer == no_node) {
-    SharedProcessor* const processor = processors_[a.node].get();
+    SharedProcessor* const processor = nodes_[a.node].processor.get();
     if (processor != nullptr) processor->remove(a);
     if (computes_) computes_->remove(a);
     if (processor == nullptr || processor->is_empty()) platform_.compute_ends(a.node);
@@ -194,7 +194,7 @@ double Executor::left_s(const RunningActivity& a) const {
 
 double Executor::finished_share(const RunningActivity& a) const {
   if (star_ && a.peer != no_node) return star_->finished_share(a);
-  const SharedProcessor* const processor = processors_[a.node].get();
+  const SharedProcessor* const processor = nodes_[a.node].processor.get();
   if (processor != nullptr && processor->has(a)) return processor->finished_share(a);
   // SimGrid must not be asked about one that ends at this instant and is still to be reported.
   constexpr double hair = 1e-9;

@@ -11,6 +11,7 @@
 
 #include "sim/world/config.hpp"
 #include "sim/world/lone_transfer.hpp"
+#include "sim/world/on_demand.hpp"
 #include "sim/world/platform.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/shared_processor.hpp"
@@ -25,7 +26,8 @@ class Executor {
   // `ended`: called from within SimGrid for each activity that ran to its end; `ended_shared`: for
   // each compute of a shared processor, and with the star's solver for each transfer and compute,
   // before SimGrid has ended what ends at the same time.
-  // `speed_changed`: called when a node's speed changes (1: nominal).
+  // `speed_changed`: called when a node's speed changes (1: nominal). `config` must live as long as
+  // this.
   Executor(const WorldConfig& config, Timers& timers, std::function<void(RunningActivity&)> ended,
            std::function<void(RunningActivity&)> ended_shared,
            std::function<void(NodeId, double)> speed_changed);
@@ -45,9 +47,18 @@ class Executor {
   [[nodiscard]] double predicted_s(const RunningActivity& a) const;
   [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
   [[nodiscard]] const std::string& description() const { return description_; }
+  // Nodes that SimGrid has a host for: those that have worked.
+  [[nodiscard]] std::size_t hosts() const { return platform_.hosts(); }
   void run() { platform_.engine().run(); }
 
  private:
+  struct Node {
+    double slowdown = 1;
+    double jitter = 0;
+    bool is_shared = false;                      // runs several computes at once
+    std::unique_ptr<SharedProcessor> processor;  // made for the first that needs it
+  };
+
   void start_compute(RunningActivity& a);
   void start_shared(RunningActivity& a, double seconds);
   void start_transfer(RunningActivity& a);
@@ -68,10 +79,7 @@ class Executor {
   std::unique_ptr<StarTransfers> star_;
   std::optional<TimedComputes> computes_;
   std::function<void(NodeId, double)> speed_changed_;
-  ByNode<double> slowdown_;
-  ByNode<double> jitter_;
-  ByNode<bool> is_shared_;                               // runs several computes at once
-  ByNode<std::unique_ptr<SharedProcessor>> processors_;  // made for the first that needs it
+  OnDemand<Node> nodes_;
   std::vector<simgrid::s4u::ActivityPtr> released_;
   // SimGrid completes a cancelled activity once more at the same instant: keep it until later.
   std::vector<std::pair<double, simgrid::s4u::ActivityPtr>> cancelled_;

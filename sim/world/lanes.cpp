@@ -20,17 +20,18 @@ Lanes::Lanes(const WorldConfig& config, std::function<double()> now,
              std::function<void(NodeId)> memory_changed,
              std::function<void(const RunningTask&, double)> memory_waited)
     : now_(std::move(now)),
-      nodes_(config.nodes.size()),
-      memory_(config, now_, std::move(memory_changed), std::move(memory_waited)) {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    nodes_[i].transfer_limit = config.nodes[i].concurrent_transfers;
-    const NodeConfig& node = config.nodes[i];
-    nodes_[i].compute_limit = node.concurrent_computes;
-    nodes_[i].busy_w = node.power.busy_w;
-    nodes_[i].present = there_at_start(node);
-    nodes_[i].joules_per_byte = node.link.joules_per_byte;
-    nodes_[i].meter.emplace(node.power, node.behaviour);
-  }
+      nodes_(config.nodes.size(), [&config](NodeId id) { return made(config.nodes[id]); }),
+      memory_(config, now_, std::move(memory_changed), std::move(memory_waited)) {}
+
+Lanes::Node Lanes::made(const NodeConfig& config) {
+  Node node;
+  node.transfer_limit = config.concurrent_transfers;
+  node.compute_limit = config.concurrent_computes;
+  node.busy_w = config.power.busy_w;
+  node.present = there_at_start(config);
+  node.joules_per_byte = config.link.joules_per_byte;
+  node.meter.emplace(config.power, config.behaviour);
+  return node;
 }
 
 void Lanes::join(RunningActivity& a) {
@@ -176,21 +177,35 @@ void Lanes::set_present(NodeId id, bool present) {
   node(id).present = present;
 }
 
-NodeUsage& Lanes::usage(NodeId id) {
+NodeUsage Lanes::usage(NodeId id) {
+  const auto so_far = [&](Node& n) {
+    account(n);
+    NodeUsage usage = n.usage;
+    usage.energy_j = n.meter->total_j();
+    memory_.count_into(usage, id);
+    return usage;
+  };
+  if (nodes_.find(id) != nullptr) return so_far(node(id));
+  Node idle = nodes_.fresh(id);
+  return so_far(idle);
+}
+
+NodeUsage& Lanes::counted(NodeId id) {
   account(node(id));
-  node(id).usage.energy_j = node(id).meter->total_j();
-  memory_.count_into(node(id).usage, id);
   return node(id).usage;
 }
 
 double Lanes::energy_j(NodeId id) const {
-  const Node& n = node(id);
-  PowerMeter meter = *n.meter;
-  // Uses the same operations as account(), so that both give the same bits.
-  const double passed = now_() - n.since;
-  const double to = n.since + passed;
-  meter.passed(to - passed, to, n.state());
-  return meter.total_j();
+  const auto with = [this](const Node& n) {
+    PowerMeter meter = *n.meter;
+    // Uses the same operations as account(), so that both give the same bits.
+    const double passed = now_() - n.since;
+    const double to = n.since + passed;
+    meter.passed(to - passed, to, n.state());
+    return meter.total_j();
+  };
+  const Node* const worked = nodes_.find(id);
+  return worked != nullptr ? with(*worked) : with(nodes_.fresh(id));
 }
 
 double Lanes::energy_share(NodeId id) {
@@ -212,8 +227,8 @@ double Lanes::charge(const RunningActivity& a, double bytes) {
 
 void Lanes::count_bytes(const RunningActivity& a) {
   if (!is_transfer(a) || a.peer == a.node) return;
-  usage(a.node).bytes_out += a.what().bytes;
-  usage(a.peer).bytes_in += a.what().bytes;
+  counted(a.node).bytes_out += a.what().bytes;
+  counted(a.peer).bytes_in += a.what().bytes;
 }
 
 void Lanes::account(Node& n) const {

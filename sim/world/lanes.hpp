@@ -13,6 +13,7 @@
 
 #include "sim/world/config.hpp"
 #include "sim/world/memory.hpp"
+#include "sim/world/on_demand.hpp"
 #include "sim/world/power.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/world.hpp"
@@ -21,7 +22,7 @@ namespace convoy::sim {
 
 class Lanes {
  public:
-  // `memory_changed`, `memory_waited`: see Memory.
+  // `memory_changed`, `memory_waited`: see Memory. `config` must live as long as the lanes.
   Lanes(const WorldConfig& config, std::function<double()> now,
         std::function<void(NodeId)> memory_changed = {},
         std::function<void(const RunningTask&, double)> memory_waited = {});
@@ -59,8 +60,10 @@ class Lanes {
   // The node leaves (false) or comes (true).
   void set_present(NodeId node, bool present);
 
-  // Usage up to now.
-  NodeUsage& usage(NodeId node);
+  // Usage up to now. Of a node that never worked it follows from its configuration.
+  [[nodiscard]] NodeUsage usage(NodeId node);
+  // The node's tasks that have ended are counted there.
+  NodeUsage& counted(NodeId node);
   // The energy of usage() in J, without updating the sums: so the sums get the same bits, whether
   // or not somebody looks in between.
   [[nodiscard]] double energy_j(NodeId node) const;
@@ -95,6 +98,7 @@ class Lanes {
     }
   };
 
+  [[nodiscard]] static Node made(const NodeConfig& config);
   Node& node(NodeId id) { return nodes_[id]; }
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[id]; }
   void account(Node& n) const;
@@ -108,7 +112,7 @@ class Lanes {
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;
 
   std::function<double()> now_;
-  ByNode<Node> nodes_;
+  OnDemand<Node> nodes_;
   Memory memory_;
   std::vector<NodeId> touched_;  // where something may start now
 

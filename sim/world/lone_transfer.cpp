@@ -34,24 +34,24 @@ struct Passed {
 
 }  // namespace
 
-LoneTransfers::LoneTransfers(const WorldConfig& config) : model_(config.network) {
-  for (const NodeConfig& node : config.nodes) ends_.push_back({node.link, node.shared_link});
+LoneTransfers::LoneTransfers(const WorldConfig& config)
+    : model_(config.network), nodes_(config.nodes) {
   for (const SharedLinkConfig& shared : config.shared_links) shared_.push_back(shared.link);
 }
 
 double LoneTransfers::seconds(NodeId from, NodeId to, double bytes, double limit) const {
-  const End& a = ends_[from];
-  const End& b = ends_[to];
+  const NodeConfig& a = nodes_[from];
+  const NodeConfig& b = nodes_[to];
   std::vector<Passed> passed = {{&a.link, 1, 0, 0, 1}, {&b.link, 0, 1, 1, 0}};
   const auto medium = [&](int shared) { return &shared_[static_cast<std::size_t>(shared)]; };
-  if (a.shared >= 0 && a.shared == b.shared) {
+  if (a.shared_link >= 0 && a.shared_link == b.shared_link) {
     // A route in SimGrid's star contains each link once.
-    const bool half = medium(a.shared)->duplex == platforms::Duplex::half;
-    passed.push_back(half ? Passed{medium(a.shared), 1, 0, 0, 1}
-                          : Passed{medium(a.shared), 1, 1, 1, 1});
+    const bool half = medium(a.shared_link)->duplex == platforms::Duplex::half;
+    passed.push_back(half ? Passed{medium(a.shared_link), 1, 0, 0, 1}
+                          : Passed{medium(a.shared_link), 1, 1, 1, 1});
   } else {
-    if (a.shared >= 0) passed.push_back({medium(a.shared), 1, 0, 0, 1});
-    if (b.shared >= 0) passed.push_back({medium(b.shared), 0, 1, 1, 0});
+    if (a.shared_link >= 0) passed.push_back({medium(a.shared_link), 1, 0, 0, 1});
+    if (b.shared_link >= 0) passed.push_back({medium(b.shared_link), 0, 1, 1, 0});
   }
   const bool lv08 = model_ == NetworkModel::lv08;
   double latency = 0;

@@ -25,12 +25,8 @@ class LoneTransfers {
   [[nodiscard]] double seconds(NodeId from, NodeId to, double bytes, double limit = 0) const;
 
  private:
-  struct End {
-    platforms::Link link;
-    int shared = -1;
-  };
   NetworkModel model_;
-  ByNode<End> ends_;
+  ByGroup<NodeConfig> nodes_;
   std::vector<platforms::Link> shared_;
 };
 

@@ -48,7 +48,7 @@ Memory::Memory(const WorldConfig& config, std::function<double()> now,
       waited_(std::move(waited)),
       admission_(config, now_),
       footprints_(config),
-      nodes_(config.nodes.size()) {}
+      nodes_(config.nodes.size(), [](NodeId) { return Node(); }) {}
 
 template <class Visit>
 void Memory::on_new(const RunningActivity& a, Visit visit) const {
@@ -231,10 +231,11 @@ double Memory::needed(const RunningActivity& a) const {
 }
 
 void Memory::count_into(NodeUsage& usage, NodeId node) const {
-  const Node& n = nodes_[node];
-  usage.peak_memory = n.peak;
-  usage.memory_waits = n.waits;
-  usage.memory_wait_s = n.wait_s;
+  const Node* const n = nodes_.find(node);
+  if (n == nullptr) return;
+  usage.peak_memory = n->peak;
+  usage.memory_waits = n->waits;
+  usage.memory_wait_s = n->wait_s;
 }
 
 }  // namespace convoy::sim

@@ -20,6 +20,7 @@
 #include "sim/world/admission.hpp"
 #include "sim/world/config.hpp"
 #include "sim/world/footprint.hpp"
+#include "sim/world/on_demand.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/world.hpp"
 
@@ -36,6 +37,7 @@ class Memory {
  public:
   // `changed`: what is taken on a node has changed; only of nodes where an artifact is held or was.
   // `waited`: of a task, or of a compute of it, a wait of so many seconds is over.
+  // `config` must live as long as this.
   Memory(const WorldConfig& config, std::function<double()> now,
          std::function<void(NodeId)> changed = {},
          std::function<void(const RunningTask&, double)> waited = {});
@@ -61,7 +63,10 @@ class Memory {
   void release(RunningTask& task);
 
   // Bytes taken at present, without what is reserved and not taken.
-  [[nodiscard]] double taken(NodeId node) const { return nodes_[node].taken(); }
+  [[nodiscard]] double taken(NodeId node) const {
+    const Node* const used = nodes_.find(node);
+    return used != nullptr ? used->taken() : 0;
+  }
   // The most so far, and the waits that are over.
   void count_into(NodeUsage& usage, NodeId node) const;
 
@@ -96,7 +101,7 @@ class Memory {
   std::function<void(const RunningTask&, double)> waited_;
   Admission admission_;
   Footprints footprints_;
-  ByNode<Node> nodes_;
+  OnDemand<Node> nodes_;
 };
 
 }  // namespace convoy::sim

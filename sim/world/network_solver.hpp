@@ -42,9 +42,11 @@ inline std::string why_no_star(const WorldConfig& config) {
            "of its links";
   }
   if (config.nodes.size() <= 1 || server_cannot_bind(config)) return "";
-  for (const NodeConfig& node : config.nodes) {
+  for (std::size_t i = 0; i < config.nodes.size(); ++i) {
+    const NodeConfig& node = config.nodes[i];
     if (node.shared_link < 0) continue;
-    return "transfers of node \"" + node.name + "\" share two links, the server's and \"" +
+    return "transfers of node \"" + node.name.of(static_cast<NodeId>(i)) +
+           "\" share two links, the server's and \"" +
            config.shared_links[static_cast<std::size_t>(node.shared_link)].name +
            "\", and either may be full";
   }

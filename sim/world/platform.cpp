@@ -8,6 +8,7 @@
 #include "sim/world/flow_weight.hpp"
 #include "sim/world/lone_transfer.hpp"
 #include "sim/world/network_solver.hpp"
+#include "sim/world/open_zone.hpp"
 #include "sim/world/simgrid_version.hpp"
 #include "sim/world/standstill.hpp"
 #include "sim/world/world.hpp"
@@ -42,6 +43,12 @@ void Platform::create_engine(NetworkModel model) {
   engine = std::make_unique<sg::Engine>(&count, raw.data());
   ::sigaction(SIGINT, &before, nullptr);
   engine_ = engine.get();
+  sg::NetZone* const root = star_zone("root");
+  root->seal();
+  // Made after what SimGrid itself does at exit was set, so that it goes before.
+  static std::unique_ptr<OpenZone> zone;
+  zone = std::make_unique<OpenZone>("convoy", *root);
+  zone_ = zone->get_iface();
 }
 
 std::string simgrid_version() {
@@ -53,45 +60,22 @@ std::string simgrid_version() {
 }
 
 Platform::Platform(const WorldConfig& config, bool transfers, At at, At after)
-    : at_(std::move(at)), after_(std::move(after)), lv08_(config.network == NetworkModel::lv08) {
+    : at_(std::move(at)),
+      after_(std::move(after)),
+      config_(config),
+      lv08_(config.network == NetworkModel::lv08),
+      transfers_(transfers),
+      nodes_(config.nodes.size(), [this](NodeId id) { return create_node(id); }) {
   create_engine(config.network);
-  zone_ = star_zone("convoy");
-  const auto count = config.nodes.size();
-  hosts_.resize(count);
-  ports_.resize(count);
-  shared_of_.resize(count, -1);
-  has_shared_ways_.resize(count);
-  varying_hosts_.resize(count);
-  latencies_.resize(count);
-  if (transfers) {
-    create_network(config);
-  } else {
-    for (std::size_t i = 0; i < count; ++i) {
-      create_host(static_cast<NodeId>(i), config.nodes[i])->seal();
-    }
-  }
-  zone_->seal();
-}
-
-void Platform::create_network(const WorldConfig& config) {
-  std::vector<Ends> shared;
+  if (!transfers) return;
   shared_ports_.resize(config.shared_links.size());
   for (std::size_t i = 0; i < config.shared_links.size(); ++i) {
     const SharedLinkConfig& link = config.shared_links[i];
-    shared.push_back(
+    shared_.push_back(
         create_link("shared " + link.name, link.link, link.traffic, {}, shared_ports_[i]));
   }
-  const bool left_out = config.nodes.size() > 1 && server_cannot_bind(config);
-  if (left_out) server_latency_ = config.nodes.front().link.latency_s;
-  for (std::size_t i = 0; i < config.nodes.size(); ++i) {
-    const auto id = static_cast<NodeId>(i);
-    if (i == 0 && left_out) {
-      add_route(zone_, create_host(id, config.nodes[i]), nullptr, {}, true);
-      hosts_[0]->seal();
-      continue;
-    }
-    create_node(id, config.nodes[i], shared);
-  }
+  server_left_out_ = config.nodes.size() > 1 && server_cannot_bind(config);
+  if (server_left_out_) server_latency_ = config.nodes.front().link.latency_s;
 }
 
 sg::Link* Platform::create_one(const std::string& name, const Variation& bps, double latency,
@@ -130,8 +114,17 @@ Platform::Ends Platform::create_link(const std::string& name, const platforms::L
           create_one(name + " down", down, link.latency_s, port.down)};
 }
 
-sg::Host* Platform::create_host(NodeId id, const NodeConfig& node) {
-  const Behaviour& behaviour = node.behaviour;
+Platform::Node Platform::create_node(NodeId id) {
+  const NodeConfig& config = config_.nodes[id];
+  Node node;
+  create_host(id, config, node);
+  if (transfers_) create_links(id, config, node);
+  node.host->seal();
+  return node;
+}
+
+void Platform::create_host(NodeId id, const NodeConfig& config, Node& node) {
+  const Behaviour& behaviour = config.behaviour;
   const Variation speed(1, signal_of(behaviour, platforms::Column::speed, 1), behaviour.load);
   std::vector<double> levels = speed.levels(behaviour.trace.get(), platforms::Column::speed);
   std::erase(levels, 0.0);
@@ -141,44 +134,44 @@ sg::Host* Platform::create_host(NodeId id, const NodeConfig& node) {
   speeds.reserve(levels.size());
   for (const double level : levels) speeds.push_back(units_per_second * level);
   if (!speed.is_constant()) {
-    varying_hosts_[id] = std::make_unique<VaryingHost>(VaryingHost{speed, levels, levels.front()});
+    node.varying = std::make_unique<VaryingHost>(VaryingHost{speed, levels, levels.front()});
   }
-  // Names within SimGrid are numbers: two nodes of a scenario may not share one there, and 100,000
-  // long names take room.
-  hosts_[id] = add_host(zone_, std::to_string(id), speeds);
-  return hosts_[id];
+  // Names within SimGrid are numbers: two nodes of a scenario may not share one there.
+  node.host = add_host(zone_, std::to_string(id), speeds);
 }
 
-void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<Ends>& shared) {
-  const Behaviour& behaviour = node.behaviour;
-  sg::Host* host = create_host(id, node);
-  latencies_[id] = signal_of(behaviour, platforms::Column::latency_s, node.link.latency_s);
-  platforms::Link link = node.link;
-  if (latencies_[id]) link.latency_s = latencies_[id]->lowest();
-  const Ends own = create_link(std::to_string(id), link, behaviour.traffic, behaviour, ports_[id]);
+void Platform::create_links(NodeId id, const NodeConfig& config, Node& node) {
+  if (id == server_node && server_left_out_) {
+    add_route(zone_, node.host, nullptr, {}, true);
+    return;
+  }
+  const Behaviour& behaviour = config.behaviour;
+  node.latency = signal_of(behaviour, platforms::Column::latency_s, config.link.latency_s);
+  platforms::Link link = config.link;
+  if (node.latency) link.latency_s = node.latency->lowest();
+  const Ends own = create_link(std::to_string(id), link, behaviour.traffic, behaviour, node.port);
   std::vector<sg::LinkInRoute> up = {sg::LinkInRoute(own.up)};
   std::vector<sg::LinkInRoute> down;
-  shared_of_[id] = node.shared_link;
+  node.shared = config.shared_link;
   // Of the server's link, too, but that is the first or the last of a route. Where it is the last,
   // the first is the other node's, which no other flow uses.
-  has_shared_ways_[id] =
-      node.shared_link >= 0 || (id != server_node && (node.link.duplex == platforms::Duplex::half ||
-                                                      node.concurrent_transfers != 1));
-  if (node.shared_link >= 0) {
-    const Ends& medium = shared[static_cast<std::size_t>(node.shared_link)];
+  node.has_shared_ways = config.shared_link >= 0 ||
+                         (id != server_node && (config.link.duplex == platforms::Duplex::half ||
+                                                config.concurrent_transfers != 1));
+  if (config.shared_link >= 0) {
+    const Ends& medium = shared_[static_cast<std::size_t>(config.shared_link)];
     up.emplace_back(medium.up);
     down.emplace_back(medium.down);
   }
   down.emplace_back(own.down);
-  add_route(zone_, host, nullptr, up, false);
-  add_route(zone_, nullptr, host, down, false);
-  host->seal();
+  add_route(zone_, node.host, nullptr, up, false);
+  add_route(zone_, nullptr, node.host, down, false);
 }
 
 double Platform::left_out_latency(NodeId from, NodeId to) const {
   double latency = from == server_node || to == server_node ? server_latency_ : 0;
   for (const NodeId end : {from, to}) {
-    const SignalPointer& trace = latencies_[end];
+    const SignalPointer& trace = nodes_[end].latency;
     if (trace) latency += trace->at(sg::Engine::get_clock()).value - trace->lowest();
   }
   return latency;
@@ -187,9 +180,9 @@ double Platform::left_out_latency(NodeId from, NodeId to) const {
 template <class Visit>
 void Platform::on_path(NodeId from, NodeId to, Visit visit) {
   if (varying_links_.empty()) return;
-  const auto port_of = [&](NodeId node) { return ports_[node]; };
+  const auto port_of = [&](NodeId node) { return nodes_[node].port; };
   const auto shared_port = [&](NodeId node) {
-    const int shared = shared_of_[node];
+    const int shared = nodes_[node].shared;
     return shared < 0 ? Port{} : shared_ports_[static_cast<std::size_t>(shared)];
   };
   for (VaryingLink* link :
@@ -211,7 +204,7 @@ void Platform::transfer_begins(NodeId from, NodeId to, sg::Activity* comm) {
 }
 
 void Platform::transfer_started(NodeId from, NodeId to, sg::Activity* comm, double guaranteed) {
-  const bool is_shared = has_shared_ways_[from] || has_shared_ways_[to];
+  const bool is_shared = nodes_[from].has_shared_ways || nodes_[to].has_shared_ways;
   auto place = flow_of_.find(comm);
   if (place == flow_of_.end()) {
     if (guaranteed <= 0 && !is_shared) return;
@@ -223,7 +216,7 @@ void Platform::transfer_started(NodeId from, NodeId to, sg::Activity* comm, doub
   flow.action = &sim::flow_of(*comm);
   std::vector<sg::Link*> route;
   double latency = 0;
-  hosts_[from]->route_to(hosts_[to], route, &latency);
+  nodes_[from].host->route_to(nodes_[to].host, route, &latency);
   flow.moves_from = sg::Engine::get_clock() + latency * (lv08_ ? lv08_latency_factor : 1);
   if (guaranteed > 0) flow.penalty = penalty_of_guarantee(guaranteed);
   note_penalty(*flow.action, usual_penalty(route, latency, lv08_));
@@ -302,7 +295,7 @@ void Platform::follow(VaryingLink& link) {
 }
 
 void Platform::compute_begins(NodeId node, const std::function<void(double)>& changed) {
-  VaryingHost* host = varying_hosts_[node].get();
+  VaryingHost* host = nodes_[node].varying.get();
   if (host == nullptr) return;
   host->computing = true;
   host->changed = nullptr;  // no report at the start
@@ -311,28 +304,28 @@ void Platform::compute_begins(NodeId node, const std::function<void(double)>& ch
 }
 
 void Platform::compute_started(NodeId node, sg::Activity* exec) {
-  VaryingHost* host = varying_hosts_[node].get();
+  VaryingHost* host = nodes_[node].varying.get();
   if (host == nullptr) return;
   host->exec = exec;
   if (host->now <= 0) stop(*exec);
 }
 
 void Platform::compute_ends(NodeId node) {
-  VaryingHost* host = varying_hosts_[node].get();
+  VaryingHost* host = nodes_[node].varying.get();
   if (host == nullptr) return;
   host->computing = false;
   host->exec = nullptr;
 }
 
 void Platform::set_speed(NodeId node, double speed) {
-  VaryingHost& host = *varying_hosts_[node];
+  VaryingHost& host = *nodes_[node].varying;
   if (speed == host.now) return;
   const bool stood_still = host.now <= 0;
   host.now = speed;
   if (speed > 0) {
     const auto level =
         std::lower_bound(host.levels.begin(), host.levels.end(), speed, std::greater<>());
-    hosts_[node]->set_pstate(static_cast<unsigned long>(level - host.levels.begin()));
+    nodes_[node].host->set_pstate(static_cast<unsigned long>(level - host.levels.begin()));
   }
   if (host.exec != nullptr && stood_still != (speed <= 0)) {
     if (stood_still) {
@@ -345,13 +338,13 @@ void Platform::set_speed(NodeId node, double speed) {
 }
 
 void Platform::follow(NodeId node) {
-  VaryingHost& host = *varying_hosts_[node];
+  VaryingHost& host = *nodes_[node].varying;
   if (!host.computing) return;
   const platforms::Signal::Step step = host.speed.at(sg::Engine::get_clock());
   set_speed(node, step.value);
   host.armed = true;
   at_(step.until, [this, node] {
-    varying_hosts_[node]->armed = false;
+    nodes_[node].varying->armed = false;
     follow(node);
   });
 }

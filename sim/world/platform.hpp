@@ -13,6 +13,7 @@
 
 #include "sim/task/graph.hpp"
 #include "sim/world/config.hpp"
+#include "sim/world/on_demand.hpp"
 #include "sim/world/variation.hpp"
 
 namespace convoy::sim {
@@ -25,13 +26,16 @@ using At = std::function<void(double time, std::function<void()>)>;
 
 class Platform {
  public:
-  // Builds a star: node - its link - [shared link] - hub. Creates SimGrid's engine if needed.
-  // `transfers`: SimGrid carries them out, too; else there are only hosts. `after`: later than what
-  // SimGrid does at that time.
+  // Builds a star: node - its link - [shared link] - hub. Creates SimGrid's engine if needed. A
+  // node gets its host, links and routes when it first works. `transfers`: SimGrid carries them
+  // out, too; else there are only hosts. `after`: later than what SimGrid does at that time.
+  // `config` must live as long as the platform.
   Platform(const WorldConfig& config, bool transfers, At at, At after);
 
   [[nodiscard]] simgrid::s4u::Engine& engine() { return *engine_; }
-  [[nodiscard]] simgrid::s4u::Host* host(NodeId node) const { return hosts_[node]; }
+  [[nodiscard]] simgrid::s4u::Host* host(NodeId node) { return nodes_[node].host; }
+  // Hosts that there are in SimGrid.
+  [[nodiscard]] std::size_t hosts() const { return nodes_.made(); }
 
   // Latency that is not in SimGrid's routes, s: of omitted links, and of a trace the part above its
   // lowest value. (SimGrid cannot change a link's latency without affecting flows under way.)
@@ -50,7 +54,8 @@ class Platform {
   void compute_ends(NodeId node);
   // At present, relative to nominal: while it computes.
   [[nodiscard]] double speed(NodeId node) const {
-    return varying_hosts_[node] ? varying_hosts_[node]->now : 1;
+    const VaryingHost* const host = nodes_[node].varying.get();
+    return host != nullptr ? host->now : 1;
   }
 
  private:
@@ -91,15 +96,24 @@ class Platform {
     std::function<void(double)> changed;
   };
 
+  struct Node {
+    simgrid::s4u::Host* host = nullptr;
+    std::unique_ptr<VaryingHost> varying;  // null: constant speed
+    Port port;
+    int shared = -1;
+    bool has_shared_ways = false;  // links that several flows may use, the server's apart
+    SignalPointer latency;         // of its trace
+  };
+
   void create_engine(NetworkModel model);
-  void create_network(const WorldConfig& config);
   Ends create_link(const std::string& name, const platforms::Link& link,
                    const std::optional<BackgroundLoad>& traffic, const Behaviour& behaviour,
                    Port& port);
   simgrid::s4u::Link* create_one(const std::string& name, const Variation& bytes_per_s,
                                  double latency, VaryingLink*& varying);
-  simgrid::s4u::Host* create_host(NodeId id, const NodeConfig& node);
-  void create_node(NodeId id, const NodeConfig& node, const std::vector<Ends>& shared);
+  [[nodiscard]] Node create_node(NodeId id);
+  void create_host(NodeId id, const NodeConfig& config, Node& node);
+  void create_links(NodeId id, const NodeConfig& config, Node& node);
   void use(VaryingLink* link, int change);
   void follow(VaryingLink& link);
   void follow(NodeId node);
@@ -112,20 +126,19 @@ class Platform {
 
   At at_;
   At after_;
+  const WorldConfig& config_;
   bool lv08_;
+  bool transfers_;
+  bool server_left_out_ = false;
   simgrid::s4u::Engine* engine_ = nullptr;
   simgrid::s4u::NetZone* zone_ = nullptr;
-  ByNode<simgrid::s4u::Host*> hosts_;
-  ByNode<Port> ports_;
+  OnDemand<Node> nodes_;
+  std::vector<Ends> shared_;
   std::vector<Port> shared_ports_;
-  ByNode<int> shared_of_;
-  ByNode<bool> has_shared_ways_;  // links that several flows may use, the server's apart
   std::vector<std::unique_ptr<VaryingLink>> varying_links_;
   std::map<std::uint64_t, Flow> flows_;  // over varying or shared links, or guaranteed; by start
   std::unordered_map<simgrid::s4u::Activity*, std::uint64_t> flow_of_;
   std::uint64_t next_flow_ = 0;
-  ByNode<SignalPointer> latencies_;                     // of its trace
-  ByNode<std::unique_ptr<VaryingHost>> varying_hosts_;  // null: constant speed
   double server_latency_ = 0;  // of the server's link, where it was left out
 };
 

@@ -11,8 +11,8 @@ RealActivities::RealActivities(const WorldConfig& config, RealBackend* backend, 
                                std::function<void()> something_due,
                                const std::function<void()>& poll)
     : backend_(backend), timers_(timers), something_due_(std::move(something_due)) {
-  for (const NodeConfig& node : config.nodes) nodes_.push_back(node.real);
   if (backend_ == nullptr) return;
+  for (const NodeConfig& node : config.nodes) nodes_.push_back(node.real);
   clock_.emplace(config.clock, wall_now);
   couple(
       *clock_, timers_.epoch(),

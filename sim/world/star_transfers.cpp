@@ -12,25 +12,31 @@ namespace convoy::sim {
 StarTransfers::StarTransfers(const WorldConfig& config, Timers& timers, Ends& ends,
                              std::function<void(RunningActivity&)> at_once,
                              std::function<void(RunningActivity&)> ended)
-    : timers_(timers), ends_(ends), at_once_(std::move(at_once)), ended_(std::move(ended)) {
+    : timers_(timers),
+      ends_(ends),
+      at_once_(std::move(at_once)),
+      ended_(std::move(ended)),
+      nodes_(config.nodes.size(),
+             [&config](NodeId id) { return made(config.nodes[id], id == server_node); }) {
   server_left_out_ = config.nodes.size() > 1 && server_cannot_bind(config);
   for (const SharedLinkConfig& shared : config.shared_links) {
     shared_.push_back(port_of(shared.link, {}, shared.traffic, true));
     shared_latency_s_.push_back(shared.link.latency_s);
   }
-  for (std::size_t i = 0; i < config.nodes.size(); ++i) {
-    const NodeConfig& node = config.nodes[i];
-    own_.push_back(port_of(node.link, node.behaviour, node.behaviour.traffic, i == 0));
-    shared_of_.push_back(node.shared_link);
-    latencies_.push_back(
-        signal_of(node.behaviour, platforms::Column::latency_s, node.link.latency_s));
-    latency_s_.push_back(latencies_.back() ? latencies_.back()->lowest() : node.link.latency_s);
-  }
+}
+
+StarTransfers::Node StarTransfers::made(const NodeConfig& config, bool is_server) {
+  Node node;
+  node.port = port_of(config.link, config.behaviour, config.behaviour.traffic, is_server);
+  node.shared = config.shared_link;
+  node.latency = signal_of(config.behaviour, platforms::Column::latency_s, config.link.latency_s);
+  node.latency_s = node.latency ? node.latency->lowest() : config.link.latency_s;
+  return node;
 }
 
 StarTransfers::Port StarTransfers::port_of(const platforms::Link& link, const Behaviour& behaviour,
                                            const std::optional<BackgroundLoad>& traffic,
-                                           bool is_shared) const {
+                                           bool is_shared) {
   using platforms::Column;
   const auto way = [&](double bps, Column column) {
     Way made;
@@ -61,19 +67,20 @@ StarTransfers::Route StarTransfers::route(NodeId from, NodeId to) {
   };
   const auto down = [](Port& port) -> Way& { return port.down ? *port.down : port.up; };
   const auto is_left_out = [&](NodeId node) { return node == server_node && server_left_out_; };
-  const auto medium = [&](NodeId node) { return static_cast<std::size_t>(shared_of_[node]); };
+  const auto medium = [&](NodeId node) { return static_cast<std::size_t>(nodes_[node].shared); };
   if (!is_left_out(from)) {
-    pass(own_[from].up, latency_s_[from]);
-    if (shared_of_[from] >= 0) pass(shared_[medium(from)].up, shared_latency_s_[medium(from)]);
+    pass(nodes_[from].port.up, nodes_[from].latency_s);
+    if (nodes_[from].shared >= 0) pass(shared_[medium(from)].up, shared_latency_s_[medium(from)]);
   }
   if (!is_left_out(to)) {
-    if (shared_of_[to] >= 0) pass(down(shared_[medium(to)]), shared_latency_s_[medium(to)]);
-    pass(down(own_[to]), latency_s_[to]);
+    if (nodes_[to].shared >= 0) pass(down(shared_[medium(to)]), shared_latency_s_[medium(to)]);
+    pass(down(nodes_[to].port), nodes_[to].latency_s);
   }
   for (const NodeId end : {from, to}) {
-    if (is_left_out(end)) route.left_out_s += latency_s_[end];
-    if (latencies_[end]) {
-      route.left_out_s += latencies_[end]->at(timers_.now()).value - latency_s_[end];
+    const Node& node = nodes_[end];
+    if (is_left_out(end)) route.left_out_s += node.latency_s;
+    if (node.latency) {
+      route.left_out_s += node.latency->at(timers_.now()).value - node.latency_s;
     }
   }
   return route;

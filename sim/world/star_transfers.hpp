@@ -18,6 +18,7 @@
 #include "base/non_copyable.hpp"
 #include "sim/world/config.hpp"
 #include "sim/world/ends.hpp"
+#include "sim/world/on_demand.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/star_network.hpp"
 #include "sim/world/timers.hpp"
@@ -27,8 +28,9 @@ namespace convoy::sim {
 
 class StarTransfers final : public Ending {
  public:
-  // `ended`: called from a timer, or from Ends::end_due(), for each transfer at its end; `at_once`:
-  // for those that have nothing to move, as soon as they could.
+  // `config` must live as long as this. `ended`: called from a timer, or from Ends::end_due(), for
+  // each transfer at its end; `at_once`: for those that have nothing to move, as soon as they
+  // could.
   StarTransfers(const WorldConfig& config, Timers& timers, Ends& ends,
                 std::function<void(RunningActivity&)> at_once,
                 std::function<void(RunningActivity&)> ended);
@@ -75,8 +77,16 @@ class StarTransfers final : public Ending {
     double left_out_s = 0;  // more latency, that does not count as a weight
   };
 
-  [[nodiscard]] Port port_of(const platforms::Link& link, const Behaviour& behaviour,
-                             const std::optional<BackgroundLoad>& traffic, bool is_shared) const;
+  struct Node {
+    Port port;
+    int shared = -1;
+    double latency_s = 0;   // of the own link; of a trace its lowest
+    SignalPointer latency;  // of a trace
+  };
+
+  [[nodiscard]] static Node made(const NodeConfig& config, bool is_server);
+  [[nodiscard]] static Port port_of(const platforms::Link& link, const Behaviour& behaviour,
+                                    const std::optional<BackgroundLoad>& traffic, bool is_shared);
   [[nodiscard]] Route route(NodeId from, NodeId to);
   void use(Way& way);
   void follow(Way& way);
@@ -88,11 +98,8 @@ class StarTransfers final : public Ending {
   std::function<void(RunningActivity&)> at_once_;
   std::function<void(RunningActivity&)> ended_;
   StarNetwork network_;
-  ByNode<Port> own_;
+  OnDemand<Node> nodes_;
   std::vector<Port> shared_;
-  ByNode<int> shared_of_;
-  ByNode<double> latency_s_;         // of the own link; of a trace its lowest
-  ByNode<SignalPointer> latencies_;  // of a trace
   std::vector<double> shared_latency_s_;
   bool server_left_out_ = false;
   std::unordered_map<const RunningActivity*, Moving> moving_;

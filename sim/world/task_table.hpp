@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "sim/task/by_node.hpp"
+#include "sim/world/on_demand.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/world.hpp"
 
@@ -14,7 +14,7 @@ namespace convoy::sim {
 
 class TaskTable {
  public:
-  explicit TaskTable(std::size_t nodes) : of_(nodes) {}
+  explicit TaskTable(std::size_t nodes) : of_(nodes, [](NodeId) { return Tasks(); }) {}
 
   RunningTask& add(TaskId id, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
                    bool report);
@@ -23,7 +23,10 @@ class TaskTable {
   // Null if there is no such task.
   [[nodiscard]] RunningTask* find(TaskId id) const;
   // Those that a worker is a member of. (The server is one of nearly all: not kept.)
-  [[nodiscard]] const std::vector<RunningTask*>& of(NodeId node) const { return of_[node]; }
+  [[nodiscard]] std::vector<RunningTask*> of(NodeId node) const {
+    const Tasks* const there = of_.find(node);
+    return there != nullptr ? *there : Tasks();
+  }
   // All of them, by rising id.
   [[nodiscard]] std::vector<RunningTask*> all() const;
   // The running activities of all tasks.
@@ -31,8 +34,10 @@ class TaskTable {
   [[nodiscard]] std::size_t size() const { return by_id_.size(); }
 
  private:
+  using Tasks = std::vector<RunningTask*>;
+
   std::unordered_map<TaskId, RunningTask*> by_id_;
-  ByNode<std::vector<RunningTask*>> of_;
+  OnDemand<Tasks> of_;
   std::deque<RunningTask> places_;
   std::vector<RunningTask*> free_;
 };

@@ -29,10 +29,11 @@ using State = RunningActivity::State;
 class World::Impl : base::NonCopyable {
  public:
   Impl(const WorldConfig& config, WorldListener& listener, RealBackend* real)
-      : listener_(listener),
+      : config_(config),
+        listener_(listener),
         timers_([this] { poll(); }),
         executor_(
-            config, timers_, [this](RunningActivity& a) { note_end(a); },
+            config_, timers_, [this](RunningActivity& a) { note_end(a); },
             [this](RunningActivity& a) { note_end_of_shared(a); },
             [this](NodeId node, double speed) {
               emit({.kind = EventKind::node_changed, .node = node, .speed = speed});
@@ -41,7 +42,7 @@ class World::Impl : base::NonCopyable {
             config, [this](double time, auto call) { timers_.after(time, std::move(call)); },
             [this](NodeId node, bool present) { note_coming(node, present); }),
         lanes_(
-            config, [this] { return timers_.now(); },
+            config_, [this] { return timers_.now(); },
             [this](NodeId node) {
               if (!failure_) listener_.on_memory(node, lanes_.memory_taken(node), now());
             },
@@ -124,6 +125,7 @@ class World::Impl : base::NonCopyable {
   [[nodiscard]] std::vector<UnderWay> under_way() const { return tasks_.under_way(); }
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
+  [[nodiscard]] std::size_t hosts() const { return executor_.hosts(); }
   [[nodiscard]] double energy_j(NodeId node) const { return lanes_.energy_j(node); }
   [[nodiscard]] double memory_taken(NodeId node) const { return lanes_.memory_taken(node); }
   [[nodiscard]] double max_lag_s() const { return real_.max_lag_s(); }
@@ -348,7 +350,7 @@ class World::Impl : base::NonCopyable {
 
   void task_done(RunningTask& task) {
     for (const NodeId member : task.members) {
-      if (member != server_node || task.members.size() == 1) ++lanes_.usage(member).tasks;
+      if (member != server_node || task.members.size() == 1) ++lanes_.counted(member).tasks;
     }
     const NodeId worker = task.members[static_cast<std::size_t>(task.worker)];
     emit({.kind = EventKind::task_done, .node = worker, .task = task.id});
@@ -384,7 +386,7 @@ class World::Impl : base::NonCopyable {
   // Cancels a task's activities, without an event.
   void give_up(RunningTask& task, Cause cause) {
     for (const NodeId member : task.members) {
-      if (member != server_node && cause != Cause::run_ended) ++lanes_.usage(member).tasks_failed;
+      if (member != server_node && cause != Cause::run_ended) ++lanes_.counted(member).tasks_failed;
     }
     std::erase_if(ended_, [&](const RunningActivity* a) { return a->task == &task; });
     real_.give_up(task, cause == Cause::run_ended);
@@ -409,6 +411,7 @@ class World::Impl : base::NonCopyable {
     tasks_.remove(task);
   }
 
+  const WorldConfig config_;  // of which its parts make nodes when they first work
   WorldListener& listener_;
   Timers timers_;
   Executor executor_;
@@ -454,6 +457,7 @@ std::vector<UnderWay> World::under_way() const { return impl_->under_way(); }
 NodeUsage World::usage(NodeId node) const { return impl_->usage(node); }
 double World::energy_j(NodeId node) const { return impl_->energy_j(node); }
 double World::memory_taken(NodeId node) const { return impl_->memory_taken(node); }
+std::size_t World::hosts() const { return impl_->hosts(); }
 double World::max_lag_s() const { return impl_->max_lag_s(); }
 std::string World::description() const { return impl_->description(); }
 

@@ -102,6 +102,8 @@ struct NodeUsage {
   double energy_j = 0;   // drawn, links included
   int tasks = 0;         // successful
   int tasks_failed = 0;  // failed or cancelled
+
+  friend bool operator==(const NodeUsage&, const NodeUsage&) = default;
 };
 
 // An activity under way.
@@ -148,7 +150,10 @@ class World : base::NonCopyable {
   [[nodiscard]] std::size_t tasks() const;
   // Activities under way; takes time proportional to the number of tasks under way.
   [[nodiscard]] std::vector<UnderWay> under_way() const;
+  // Of a node that has not worked, and never left, by formula: it needs no room for that.
   [[nodiscard]] NodeUsage usage(NodeId node) const;
+  // Nodes that SimGrid knows: those that have worked.
+  [[nodiscard]] std::size_t hosts() const;
   // Energy drawn by a node so far, in J. A transfer's cost per byte is added at its end.
   [[nodiscard]] double energy_j(NodeId node) const;
   // Bytes that computes and artifacts have taken on a node at present.

@@ -512,9 +512,10 @@ void expect_agreement(const test::ScenarioRun& ran) {
     const auto of = [&](IdleCause cause) { return sums[i][static_cast<std::size_t>(cause)]; };
     double all = s.nodes[i].usage.busy_s;
     for (const double sum : sums[i]) all += sum;
-    EXPECT_NEAR(all, s.virtual_time_s, 1e-6) << s.nodes[i].name;
+    EXPECT_NEAR(all, s.virtual_time_s, 1e-6) << s.nodes[i].name.of(static_cast<sim::NodeId>(i));
     EXPECT_NEAR(of(IdleCause::link), s.nodes[i].usage.active_s - s.nodes[i].usage.busy_s, 1e-6);
-    EXPECT_GE(of(IdleCause::outage) + 1e-6, s.nodes[i].usage.away_s) << s.nodes[i].name;
+    EXPECT_GE(of(IdleCause::outage) + 1e-6, s.nodes[i].usage.away_s)
+        << s.nodes[i].name.of(static_cast<sim::NodeId>(i));
   }
   // The rounds follow one another, and their critical paths have no gap.
   double begin = 0;

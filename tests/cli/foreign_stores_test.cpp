@@ -117,7 +117,7 @@ TEST_F(ForeignStores, NoEscapeOfATextReachesATerminal) {
   make();
   change("UPDATE run SET schedule = " + evil + ", name = " + evil +
          ", status = 'failed', cause = " + evil);
-  change("UPDATE node SET name = " + evil + " WHERE id = 2");
+  change("UPDATE node_group SET name = " + evil + " WHERE id = 2");
   for (const Result& result : all_verbs()) {
     EXPECT_EQ(result.status, 0) << result.output;
     for (const char* raw : {"\x1b", "\xc2\x9b", "\x7f", "\xe2\x80\xae"}) {
@@ -151,9 +151,15 @@ TEST_F(ForeignStores, IdsOutOfRangeAreNamed) {
   expect_refused("UPDATE task SET node = 4611686018427387904", "\"task\" has the node 46116860184");
   expect_refused("UPDATE journal SET node = 1000000 WHERE kind = 'node_lost'",
                  "\"journal\" has the node 1000000");
-  expect_refused("UPDATE node SET id = 30 WHERE id = 3", "\"node\" has the id 30, 3 to 3");
-  expect_refused("DELETE FROM node WHERE id = 1", "\"node\" has the id 2, 1 to 1");
-  expect_refused("DELETE FROM node", "0 to -1 were expected");
+  expect_refused("UPDATE node_group SET id = 30 WHERE id = 3",
+                 "\"node_group\" has the id 30, 3 to 3");
+  expect_refused("DELETE FROM node_group WHERE id = 1", "\"node_group\" has the id 2, 1 to 1");
+  expect_refused("UPDATE node_group SET alike = 0 WHERE id = 1", "\"node_group\" has the alike 0");
+  expect_refused("UPDATE node_group SET alike = 1000000000000 WHERE id = 3",
+                 "\"node_group\" has the alike 1000000000000");
+  expect_refused("UPDATE node_group SET number = -1 WHERE id = 3",
+                 "\"node_group\" has the number -1");
+  expect_refused("DELETE FROM node_group", "0 to -1 were expected");
   expect_refused("INSERT INTO reading (wall_s, time_s, node) VALUES (0, 0, 99)",
                  "\"reading\" has the node 99");
 }
@@ -169,20 +175,22 @@ TEST_F(ForeignStores, TimesThatAreNoneAreNamed) {
 }
 
 TEST_F(ForeignStores, SumsAndNamesThatAreNoneAreNamed) {
-  expect_refused("UPDATE node SET busy_s = 9e999 WHERE id = 1",
-                 "\"node\" speaks of the time inf s");
-  expect_refused("UPDATE node SET energy_j = -1 WHERE id = 1", "\"node\" has a sum of -1");
+  expect_refused("UPDATE node_group SET busy_s = 9e999 WHERE id = 1",
+                 "\"node_group\" speaks of the time inf s");
+  expect_refused("UPDATE node_group SET energy_j = -1 WHERE id = 1",
+                 "\"node_group\" has a sum of -1");
   expect_refused("UPDATE task SET memory_wait_s = -1", "\"task\" has a sum of -1");
   expect_refused("UPDATE run SET name = printf('%.*c', 50000000, 'x')",
                  "\"run\" has a name of 50000000 bytes");
-  expect_refused("UPDATE node SET name = printf('%.*c', 5000000, 'x') WHERE id = 1",
-                 "\"node\" has a name of 5000000 bytes");
+  expect_refused("UPDATE node_group SET name = printf('%.*c', 5000000, 'x') WHERE id = 1",
+                 "\"node_group\" has a name of 5000000 bytes");
 }
 
 TEST_F(ForeignStores, NamesThatAreNoTextAreShownAsFarAsTheyAre) {
   make();
   change(
-      "UPDATE run SET name = CAST(X'ff41' AS TEXT); UPDATE node SET name = CAST(X'41ff' AS TEXT)");
+      "UPDATE run SET name = CAST(X'ff41' AS TEXT); UPDATE node_group SET name = CAST(X'41ff' AS "
+      "TEXT)");
   for (const Result& result : all_verbs()) EXPECT_EQ(result.status, 0) << result.output;
 }
 
@@ -197,8 +205,8 @@ TEST_F(ForeignStores, WhatIsNoTableIsRefused) {
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS sequence, 0.0 "
       "AS time_s, 'event' AS entry, 'x' AS kind, 0 AS node, 0 AS task, '' AS detail FROM n";
   expect_refused("DROP TABLE journal; CREATE VIEW journal AS " + endless, "is no");
-  for (const char* table : {"node", "task", "activity", "aggregation", "evaluation", "reading",
-                            "trace", "traffic", "memory"}) {
+  for (const char* table : {"node_group", "task", "activity", "aggregation", "evaluation",
+                            "reading", "trace", "traffic", "memory"}) {
     expect_refused(fmt::format("DROP TABLE {0}; CREATE VIEW {0} AS {1}", table, endless),
                    fmt::format("its \"{}\" is no table", table));
   }
@@ -296,7 +304,8 @@ class Mutations {
           if (pick(4) == 0) database.exec("DROP TABLE " + table);
           break;
         case 2:
-          if (table != "node" && table != "aggregation" && table != "journal" && table != "host") {
+          if (table != "node_group" && table != "aggregation" && table != "journal" &&
+              table != "host") {
             database.exec(fmt::format("INSERT INTO {0} SELECT * FROM {0}", table));
           }
           break;
@@ -335,8 +344,8 @@ class Mutations {
 
   std::mt19937_64 random_;
   std::vector<std::string> tables_ = {
-      "run",      "node",    "task",  "activity", "aggregation", "evaluation", "journal",
-      "presence", "reading", "trace", "traffic",  "memory",      "host"};
+      "run",      "node_group", "task",  "activity", "aggregation", "evaluation", "journal",
+      "presence", "reading",    "trace", "traffic",  "memory",      "host"};
   std::vector<std::string> values_ = {"-1",
                                       "0",
                                       "3",
@@ -426,7 +435,7 @@ virtual_time_s = 100000
                                   "--listen", "127.0.0.1:" + std::to_string(test::free_port())});
     EXPECT_EQ(result.status, 0) << result.output;
     SQLite::Database database(recorded_ / "run.sqlite", SQLite::OPEN_READWRITE);
-    database.exec("UPDATE node SET backend = 'hil' WHERE name = 'a'");
+    database.exec("UPDATE node_group SET backend = 'hil' WHERE name = 'a'");
     database.exec(
         "UPDATE activity SET real = 1, predicted_s = 1 WHERE node = 1 OR (node = 0 AND peer = 1)");
     database.exec("INSERT INTO presence VALUES (-1, 1, 1, 0)");
@@ -449,15 +458,17 @@ TEST_F(ForeignRecordings, AreReplayedOrRefused) {
   make_recording();
   const Result sound = replay();
   ASSERT_EQ(sound.status, 0) << sound.output;
-  for (const auto& [sql, why] : std::vector<std::pair<std::string, std::string>>{
-           {"UPDATE presence SET node = 77", "\"presence\" has the node 77"},
-           {"UPDATE activity SET node = -2", "\"activity\" has the node -2"},
-           {"UPDATE activity SET end_s = 9e999", "\"activity\" speaks of the time"},
-           {"UPDATE node SET samples = 9223372036854775807", "\"node\" has the samples"},
-           {"UPDATE node SET id = 55 WHERE id = 2", "\"node\" has the id 55"},
-           {"INSERT INTO node SELECT 3, 'x', device, mode, link, backend, memory_bytes, samples, "
-            "batch, data, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM node WHERE id = 2",
-            "4 nodes, its scenario 3"}}) {
+  for (
+      const auto& [sql, why] : std::vector<std::pair<std::string, std::string>>{
+          {"UPDATE presence SET node = 77", "\"presence\" has the node 77"},
+          {"UPDATE activity SET node = -2", "\"activity\" has the node -2"},
+          {"UPDATE activity SET end_s = 9e999", "\"activity\" speaks of the time"},
+          {"UPDATE node_group SET samples = 9223372036854775807", "\"node_group\" has the samples"},
+          {"UPDATE node_group SET id = 55 WHERE id = 2", "\"node_group\" has the id 55"},
+          {"INSERT INTO node_group SELECT 3, 'x', device, mode, link, backend, memory_bytes, "
+           "samples, batch, data, 1, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM node_group WHERE id = "
+           "2",
+           "4 nodes, its scenario 3"}}) {
     make_recording();
     change(sql);
     const Result result = replay();
@@ -469,13 +480,13 @@ TEST_F(ForeignRecordings, AreReplayedOrRefused) {
 // Of data that a device alone has the number is known: any large one, and no update to go with it.
 TEST_F(ForeignRecordings, OfDataThatNobodyHasAreRefused) {
   make_recording();
-  change("UPDATE node SET samples = 1000000 WHERE id = 1");
+  change("UPDATE node_group SET samples = 1000000 WHERE id = 1");
   const Result result = replay();
   EXPECT_EQ(result.status, 2) << result.output;
   EXPECT_THAT(result.output, HasSubstr("node a learned from data of its own, and its updates"));
   // Also where they are as many as the scenario would have assigned.
   make_recording();
-  change("UPDATE node SET data = 'own' WHERE id = 1");
+  change("UPDATE node_group SET data = 'own' WHERE id = 1");
   const Result as_many = replay();
   EXPECT_EQ(as_many.status, 2) << as_many.output;
   EXPECT_THAT(as_many.output, HasSubstr("node a learned from data of its own, and its updates"));

@@ -50,7 +50,7 @@ SplitProblem problem_by_hand(const Setting& setting, bool server_is_shared) {
       .server_is_shared = server_is_shared};
   for (std::size_t i = 1; i < setting.nodes.size(); ++i) {
     const NodeSetting& node = setting.nodes[i];
-    SplitDevice device{.name = node.name,
+    SplitDevice device{.name = node.name.of(static_cast<NodeId>(i)),
                        .memory_bytes = node.machine->memory,
                        .link_bytes_per_s = std::min(node.link.up_bps, node.link.down_bps) / 8,
                        .latency_s = node.link.latency_s + setting.nodes.front().link.latency_s};
@@ -201,7 +201,8 @@ TEST(EdgeSplitSchedule, EachDirectionHasTheRateOfThePlan) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     base::Random random({seed, 0x64697265ULL});
     const auto setting = split_setting(random_nodes(seed), 1e6);
-    for (NodeSetting& node : setting->nodes) {
+    for (std::size_t i = 0; i < setting->nodes.size(); ++i) {
+      NodeSetting& node = setting->nodes[i];
       node.link.up_bps *= 0.3 + random.uniform();
       node.link.down_bps *= 0.3 + 2 * random.uniform();
     }

@@ -44,7 +44,7 @@ class Books : public testing::Test {
   Summary closed() {
     books.run_ended(9);
     Summary summary;
-    ByNode<NodeConfig> nodes(2);
+    ByGroup<NodeConfig> nodes(2);
     nodes[1].name = "the one with the data";
     books.count_into(summary, nodes);
     return summary;

@@ -202,7 +202,7 @@ TEST_P(LimitedTransferBehind, WhoBeginsWithOthersFindsAllOfItsLinksShared) {
 // A quarter is sent at 1 s. A microjoule a byte at each end.
 TEST_P(LimitedTransfer, WhatIsCancelledCountsWhatWasSent) {
   WorldConfig config = simple_world(1);
-  for (sim::NodeConfig& node : config.nodes) node.link.joules_per_byte = 1e-6;
+  config.nodes.change_all([](sim::NodeConfig& node) { node.link.joules_per_byte = 1e-6; });
   Witness witness;
   World world(config, witness);
   world.start(0, limited_move(1e6, 2.5e5), {1, 0});
@@ -214,7 +214,7 @@ TEST_P(LimitedTransfer, WhatIsCancelledCountsWhatWasSent) {
 
 TEST_P(LimitedTransfer, EnergyGoesByBytes) {
   WorldConfig config = simple_world(2);
-  for (sim::NodeConfig& node : config.nodes) node.link.joules_per_byte = 1e-6;
+  config.nodes.change_all([](sim::NodeConfig& node) { node.link.joules_per_byte = 1e-6; });
   Witness witness;
   World world(config, witness);
   world.start(0, limited_move(1e6, 2.5e5), {1, 0});

@@ -262,7 +262,7 @@ TEST(PruneFL, AWeightCostsItsTransfersAndItsMultiplications) {
   options.counts_compute = false;
   EXPECT_NEAR(PruneFL(setting, options).round_time().each.back(), moves, 1e-15);
   // Without a link that takes time nothing is left to weigh.
-  for (NodeSetting& node : setting->nodes) node.link = {};
+  setting->nodes.change_all([](NodeSetting& node) { node.link = {}; });
   EXPECT_THROW(PruneFL(setting, options), base::UserError);
 }
 

@@ -123,7 +123,7 @@ TEST(Scenarios, EverySectionIsRead) {
   const Scenario s = test::read_or_fail(every_section);
   EXPECT_EQ(s.world.nodes.size(), 3);
   EXPECT_EQ(s.identities[1].mode, "30W");
-  EXPECT_EQ(s.world.nodes[2].name, "jetson-agx-orin-64gb-1");
+  EXPECT_EQ(s.world.nodes[2].name.of(2), "jetson-agx-orin-64gb-1");
   EXPECT_EQ(s.schedule.kind, "cos2p");
   EXPECT_EQ(s.setting->optimizer, engine::Optimizer::adan);
   EXPECT_EQ(s.setting->local_epochs, 5);

@@ -203,7 +203,7 @@ TEST(ClientPool, NobodyFitsIsAClearError) {
   auto setting = std::make_shared<Setting>(*setting_of(2));
   auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
   machine->memory = 1000;
-  for (NodeSetting& node : setting->nodes) node.machine = machine;
+  setting->nodes.change_all([&](NodeSetting& node) { node.machine = machine; });
   EXPECT_THROW(Rounds(setting, RoundsOptions{}), base::UserError);
 }
 

@@ -124,7 +124,7 @@ TEST(Traffic, ATransferThatNeverBeganIsNotBrokenOff) {
   books.activity(record);
   const auto counted = [&books] {
     Summary summary;
-    books.count_into(summary, ByNode<NodeConfig>(2));
+    books.count_into(summary, ByGroup<NodeConfig>(2));
     return texts_of(summary);
   };
   EXPECT_THAT(counted(), IsEmpty());

@@ -213,7 +213,8 @@ def load(path, scratch):
               "evaluation": "version, time_s, exit"}
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         names = [n for (n,) in
-                 database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+                 database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
+                                  "AND name <> 'node_group'")]
         tables = {n: lift_store.rows_of(database, n, orders.get(n, "rowid")) for n in names}
     tables["activity"].sort(key=sortable)
     return tables, version

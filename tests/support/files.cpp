@@ -46,7 +46,7 @@ std::string dump_store(const std::filesystem::path& folder) {
   SQLite::Database database(folder / "run.sqlite", SQLite::OPEN_READONLY);
   std::string text;
   for (const char* table :
-       {"run", "node", "task", "activity", "aggregation", "journal", "traffic"}) {
+       {"run", "node_group", "task", "activity", "aggregation", "journal", "traffic"}) {
     text += std::string("-- ") + table + "\n";
     SQLite::Statement rows(database, std::string("SELECT * FROM ") + table + " ORDER BY rowid");
     while (rows.executeStep()) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Converts the store of a run from version 4, 5, 6, 7, 8 or 9 to version 10, into a copy.
+"""Converts the store of a run from version 4 to 9 to version 10, into a copy.
 
     lift_store.py RUN COPY      folders of runs: other files are copied unchanged
     lift_store.py FILE COPY     files of stores
@@ -8,7 +8,8 @@ In version 4 an aggregation was a number below -1 in the table of activities and
 the journal, without a row in the table of tasks. Since version 5 it is a task like any other. Version
 6 has the run's costs so far with each evaluation. Version 7 has the event that each order answers,
 version 8 whether a node had data of its own (before: taken for assigned), version 9 the objective of
-training and the norm of its gradient, version 10 the waits for memory.
+training and the norm of its gradient, version 10 the waits for memory. Since version 10 the rows of
+nodes stand for groups, and each node has a row in a view: here each node is a group.
 A converted store can be replayed and compared with new ones. Values that older versions did not
 record stay empty: bytes and energy up to an evaluation, the objective and its gradient, the event
 that an order answers, waits for memory, and with record = "task" the FLOPs and the energy of
@@ -27,10 +28,10 @@ FIRST_AGGREGATION = 1_000_000_000_000  # ids of aggregations, in the order of th
 
 # The changed tables as in version 10; all others are copied unchanged.
 SCHEMA = {
-    "node": """CREATE TABLE node (
+    "node_group": """CREATE TABLE node_group (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, device TEXT NOT NULL, mode TEXT NOT NULL,
   link TEXT NOT NULL, backend TEXT NOT NULL, memory_bytes REAL NOT NULL, samples INTEGER NOT NULL,
-  batch INTEGER NOT NULL, data TEXT NOT NULL, busy_s REAL, communicating_s REAL, waiting_s REAL,
+  batch INTEGER NOT NULL, data TEXT NOT NULL, alike INTEGER NOT NULL, number INTEGER, busy_s REAL, communicating_s REAL, waiting_s REAL,
   away_s REAL, bytes_in REAL, bytes_out REAL, peak_memory_bytes REAL, energy_j REAL, tasks INTEGER,
   tasks_failed INTEGER, memory_waits INTEGER, memory_wait_s REAL)""",
     "task": """CREATE TABLE task (
@@ -60,6 +61,16 @@ SCHEMA = {
   sequence INTEGER PRIMARY KEY, time_s REAL NOT NULL, entry TEXT NOT NULL, kind TEXT NOT NULL,
   node INTEGER NOT NULL, task INTEGER NOT NULL, detail TEXT NOT NULL, because INTEGER)""",
 }
+# As sim/store/node_groups.cpp has it.
+NODES = """CREATE VIEW node AS WITH RECURSIVE one(id) AS (
+  SELECT 0 UNION ALL SELECT id + 1 FROM one
+  WHERE id + 1 < (SELECT MAX(id + alike) FROM node_group))
+  SELECT one.id AS id,
+    CASE WHEN number IS NULL THEN name ELSE name || '-' || (number + one.id - g.id) END AS name,
+    device, mode, link, backend, memory_bytes, samples, batch, data, busy_s, communicating_s,
+    waiting_s, away_s, bytes_in, bytes_out, peak_memory_bytes, energy_j, tasks, tasks_failed,
+    memory_waits, memory_wait_s
+  FROM one CROSS JOIN node_group g ON g.id = (SELECT MAX(id) FROM node_group WHERE id <= one.id)"""
 # Columns of evaluations that versions 4 and 5 do not have.
 TAKEN = ("bytes", "energy_j", "energy_server_j")
 # And those that versions 4 to 8 do not have.
@@ -185,8 +196,9 @@ def lifted_rows(database, table):
 
 
 def rows_as_in_9(database, table):
-    if table == "node" and version_of(database) < 8:
-        return [dict(row, data="assigned") for row in rows_of(database, table)]
+    if table == "node":
+        given = {"data": "assigned"} if version_of(database) < 8 else {}
+        return [dict(row, alike=1, number=None, **given) for row in rows_of(database, table)]
     if table == "evaluation" and version_of(database) < 9:
         added = OBJECTIVE if version_of(database) > 5 else TAKEN + OBJECTIVE
         return [dict(row, **dict.fromkeys(added)) for row in rows_of(database, table)]
@@ -237,8 +249,10 @@ def lift_file(source, target):
                 statements = old.execute(
                     "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
                 for table, sql in statements.fetchall():
-                    new.execute(SCHEMA.get(table, sql))
-                    insert(new, table, lifted_rows(old, table))
+                    target_table = "node_group" if table == "node" else table
+                    new.execute(SCHEMA.get(target_table, sql))
+                    insert(new, target_table, lifted_rows(old, table))
+                new.execute(NODES)
                 new.execute(f"PRAGMA user_version = {TO}")
                 new.commit()
             os.replace(beside, target)

@@ -38,7 +38,7 @@ class PipelineStore : public sim::WorldListener {
     for (const sim::NodeConfig& node : config_.nodes) {
       sim::NodeRow& row = rows.emplace_back();
       row.id = static_cast<std::int64_t>(rows.size()) - 1;
-      row.name = row.id == 0 ? "server" : node.name;
+      row.name = row.id == 0 ? "server" : node.name.of(row.id);
       row.device = row.id == 0 ? "server-generic" : "jetson-tx2";
       row.mode = "MAXN";
       row.backend = "sim";
