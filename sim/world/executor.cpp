@@ -7,6 +7,7 @@
 #include "sim/world/flow_limit.hpp"
 #include "sim/world/network_solver.hpp"
 #include "sim/world/simgrid_version.hpp"
+#include "sim/world/variation.hpp"
 
 namespace convoy::sim {
 namespace sg = simgrid::s4u;
@@ -31,6 +32,9 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
     slowdown_.push_back(node.behaviour.slowdown);
     jitter_.push_back(node.behaviour.jitter);
     is_shared_.push_back(node.concurrent_computes != 1);
+    const Variation speed(1, signal_of(node.behaviour, platforms::Column::speed, 1),
+                          node.behaviour.load);
+    constant_speed_.push_back(speed.is_constant() ? speed.at(0).value : 1);
   }
   processors_.resize(config.nodes.size());
   if (choose_solver(config).is_star) {
@@ -62,6 +66,10 @@ double Executor::seconds_of(const RunningActivity& a) const {
   return seconds;
 }
 
+double Executor::speed_of(NodeId node) const {
+  return constant_speed_[node] * platform_.speed(node);
+}
+
 double Executor::predicted_s(const RunningActivity& a) const {
   if (a.peer == no_node) {
     const double seconds = a.what().seconds * slowdown_[a.node];
@@ -77,7 +85,7 @@ void Executor::start_shared(RunningActivity& a, double seconds) {
     processors_[node]->set_speed(speed);
     speed_changed_(node, speed);
   });
-  processor->set_speed(platform_.speed(a.node));
+  processor->set_speed(speed_of(a.node));
   if (seconds <= 0) {
     ended_(a);
   } else {
@@ -105,7 +113,7 @@ void Executor::start_compute(RunningActivity& a) {
   a.work_s = seconds;
   a.left_s = seconds;
   a.left_at = timers_.now();
-  a.speed = platform_.speed(a.node);
+  a.speed = speed_of(a.node);
   if (computes_) {
     computes_->start(a);
     return;

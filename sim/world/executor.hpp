@@ -52,6 +52,7 @@ class Executor {
   void start_shared(RunningActivity& a, double seconds);
   void start_transfer(RunningActivity& a);
   [[nodiscard]] double seconds_of(const RunningActivity& a) const;
+  [[nodiscard]] double speed_of(NodeId node) const;  // at present, relative to nominal
   // Of a compute that has its node to itself, at nominal speed.
   [[nodiscard]] double left_s(const RunningActivity& a) const;
   void end_links_and_host(const RunningActivity& a);
@@ -70,6 +71,7 @@ class Executor {
   std::function<void(NodeId, double)> speed_changed_;
   ByNode<double> slowdown_;
   ByNode<double> jitter_;
+  ByNode<double> constant_speed_;                        // of nodes whose speed does not vary
   ByNode<bool> is_shared_;                               // runs several computes at once
   ByNode<std::unique_ptr<SharedProcessor>> processors_;  // made for the first that needs it
   std::vector<simgrid::s4u::ActivityPtr> released_;
