@@ -116,7 +116,7 @@ inline constexpr base::Words<NetworkSolver> solver_words = {{NetworkSolver::auto
 struct WorldConfig {
   std::uint64_t seed = 1;
   NetworkModel network = NetworkModel::cm02;
-  NetworkSolver solver = NetworkSolver::simgrid;
+  NetworkSolver solver = NetworkSolver::automatic;
   ClockOptions clock;         // where there are real nodes
   ByGroup<NodeConfig> nodes;  // the first is the server
   std::vector<SharedLinkConfig> shared_links;

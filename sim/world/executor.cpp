@@ -7,6 +7,7 @@
 #include "sim/world/flow_limit.hpp"
 #include "sim/world/network_solver.hpp"
 #include "sim/world/simgrid_version.hpp"
+#include "sim/world/variation.hpp"
 
 namespace convoy::sim {
 namespace sg = simgrid::s4u;
@@ -29,8 +30,13 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
       speed_changed_(std::move(speed_changed)),
       nodes_(config.nodes.size(), [&config](NodeId id) {
         const NodeConfig& node = config.nodes[id];
-        return Node{node.behaviour.slowdown, node.behaviour.jitter, node.concurrent_computes != 1,
-                    nullptr};
+        const Variation speed(1, signal_of(node.behaviour, platforms::Column::speed, 1),
+                              node.behaviour.load);
+        return Node{.slowdown = node.behaviour.slowdown,
+                    .jitter = node.behaviour.jitter,
+                    .constant_speed = speed.is_constant() ? speed.at(0).value : 1,
+                    .is_shared = node.concurrent_computes != 1,
+                    .processor = nullptr};
       }) {
   if (choose_solver(config).is_star) {
     star_ = std::make_unique<StarTransfers>(config, timers_, ends_, ended_, ended_shared_);
@@ -62,6 +68,10 @@ double Executor::seconds_of(const RunningActivity& a) const {
   return seconds;
 }
 
+double Executor::speed_of(NodeId node) const {
+  return nodes_[node].constant_speed * platform_.speed(node);
+}
+
 double Executor::predicted_s(const RunningActivity& a) const {
   if (a.peer == no_node) {
     const double seconds = a.what().seconds * nodes_[a.node].slowdown;
@@ -77,7 +87,7 @@ void Executor::start_shared(RunningActivity& a, double seconds) {
     nodes_[node].processor->set_speed(speed);
     speed_changed_(node, speed);
   });
-  processor->set_speed(platform_.speed(a.node));
+  processor->set_speed(speed_of(a.node));
   if (seconds <= 0) {
     ended_(a);
   } else {
@@ -105,7 +115,7 @@ void Executor::start_compute(RunningActivity& a) {
   a.work_s = seconds;
   a.left_s = seconds;
   a.left_at = timers_.now();
-  a.speed = platform_.speed(a.node);
+  a.speed = speed_of(a.node);
   if (computes_) {
     computes_->start(a);
     return;

@@ -55,6 +55,7 @@ class Executor {
   struct Node {
     double slowdown = 1;
     double jitter = 0;
+    double constant_speed = 1;                   // of a node whose speed does not vary
     bool is_shared = false;                      // runs several computes at once
     std::unique_ptr<SharedProcessor> processor;  // made for the first that needs it
   };
@@ -63,6 +64,7 @@ class Executor {
   void start_shared(RunningActivity& a, double seconds);
   void start_transfer(RunningActivity& a);
   [[nodiscard]] double seconds_of(const RunningActivity& a) const;
+  [[nodiscard]] double speed_of(NodeId node) const;  // at present, relative to nominal
   // Of a compute that has its node to itself, at nominal speed.
   [[nodiscard]] double left_s(const RunningActivity& a) const;
   void end_links_and_host(const RunningActivity& a);

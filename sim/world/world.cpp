@@ -170,14 +170,21 @@ class World::Impl : base::NonCopyable {
 
   // What SimGrid ends at the same time is of the same instant, and comes yet.
   void note_end_of_shared(RunningActivity& a) {
-    if (real_.hold_end(a)) return;
-    ended_.push_back(&a);
+    ended_shared_.push_back(&a);
     if (armed_ || armed_behind_ || stopping_) return;
     armed_behind_ = true;
     timers_.behind([this] {
       armed_behind_ = false;
+      take_ended_shared();
       if (!armed_ && !ended_.empty()) guarded([this] { drain(); });
     });
+  }
+
+  // Only now, since what is held ends at the time at which it is held.
+  void take_ended_shared() {
+    for (RunningActivity* a : std::exchange(ended_shared_, {})) {
+      if (!real_.hold_end(*a)) ended_.push_back(a);
+    }
   }
 
   void note_coming(NodeId node, bool present) {
@@ -224,6 +231,7 @@ class World::Impl : base::NonCopyable {
     if (stopping_) return;
     timers_.check_progress();
     executor_.end_shared();
+    take_ended_shared();
     take_due();
     std::vector<RunningActivity*> ended = std::exchange(ended_, {});
     std::sort(ended.begin(), ended.end(), [](const RunningActivity* a, const RunningActivity* b) {
@@ -388,7 +396,9 @@ class World::Impl : base::NonCopyable {
     for (const NodeId member : task.members) {
       if (member != server_node && cause != Cause::run_ended) ++lanes_.counted(member).tasks_failed;
     }
-    std::erase_if(ended_, [&](const RunningActivity* a) { return a->task == &task; });
+    for (auto* ended : {&ended_, &ended_shared_}) {
+      std::erase_if(*ended, [&](const RunningActivity* a) { return a->task == &task; });
+    }
     real_.give_up(task, cause == Cause::run_ended);
     for (RunningActivity& a : task.activities) {
       double energy = 0;
@@ -422,6 +432,7 @@ class World::Impl : base::NonCopyable {
   TaskTable tasks_;
 
   std::vector<RunningActivity*> ended_;
+  std::vector<RunningActivity*> ended_shared_;  // of which the instant is not complete
   std::vector<std::pair<NodeId, bool>> comings_;
   std::vector<Event> events_;
   std::int64_t sequence_ = 0;

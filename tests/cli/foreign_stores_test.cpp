@@ -458,17 +458,18 @@ TEST_F(ForeignRecordings, AreReplayedOrRefused) {
   make_recording();
   const Result sound = replay();
   ASSERT_EQ(sound.status, 0) << sound.output;
-  for (
-      const auto& [sql, why] : std::vector<std::pair<std::string, std::string>>{
-          {"UPDATE presence SET node = 77", "\"presence\" has the node 77"},
-          {"UPDATE activity SET node = -2", "\"activity\" has the node -2"},
-          {"UPDATE activity SET end_s = 9e999", "\"activity\" speaks of the time"},
-          {"UPDATE node_group SET samples = 9223372036854775807", "\"node_group\" has the samples"},
-          {"UPDATE node_group SET id = 55 WHERE id = 2", "\"node_group\" has the id 55"},
-          {"INSERT INTO node_group SELECT 3, 'x', device, mode, link, backend, memory_bytes, "
-           "samples, batch, data, 1, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM node_group WHERE id = "
-           "2",
-           "4 nodes, its scenario 3"}}) {
+  for (const auto& [sql, why] : std::vector<std::pair<std::string, std::string>>{
+           {"UPDATE presence SET node = 77", "\"presence\" has the node 77"},
+           {"UPDATE activity SET node = -2", "\"activity\" has the node -2"},
+           {"UPDATE activity SET end_s = 9e999", "\"activity\" speaks of the time"},
+           {"UPDATE node_group SET samples = 9223372036854775807",
+            "\"node_group\" has the samples"},
+           {"UPDATE node_group SET id = 55 WHERE id = 2", "\"node_group\" has the id 55"},
+           {"INSERT INTO node_group SELECT 3, 'x', device, mode, link, backend, memory_bytes, "
+            "samples, batch, data, 1, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM node_group "
+            "WHERE id = "
+            "2",
+            "4 nodes, its scenario 3"}}) {
     make_recording();
     change(sql);
     const Result result = replay();

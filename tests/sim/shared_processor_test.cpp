@@ -297,6 +297,20 @@ TEST(SharedProcessor, FollowsTheNodesSpeedAndSlowdown) {
   EXPECT_GE(changes, 2);
 }
 
+// The load takes half at all times; also of a node that computes one after the other.
+TEST(SharedProcessor, ALoadWithoutPeriodSlowsItAsItSlowsOthers) {
+  WorldConfig config = simple_world(2);
+  config.nodes[1].concurrent_computes = 0;
+  for (const std::size_t node : {1, 2}) config.nodes[node].behaviour.load = BackgroundLoad{0.5};
+  Witness witness;
+  World world(config, witness);
+  for (const TaskId task : {0, 1}) world.start(task, one_compute(1), {1});
+  for (const TaskId task : {2, 3}) world.start(task, one_compute(1), {2});
+  world.run();
+  for (const TaskId task : {0, 1, 3}) EXPECT_TIME(witness.record(task, "work").end_s, 4);
+  EXPECT_TIME(witness.record(2, "work").end_s, 2);
+}
+
 TEST(SharedProcessor, StandsStillWhereTheTraceSaysSo) {
   WorldConfig config = world_of_one(0);
   config.nodes[1].behaviour.trace = speed_trace({0, 1, 3, 20}, {1, 0, 1, 1});

@@ -58,6 +58,7 @@ std::shared_ptr<platforms::Trace> some_trace(base::Random& random, const platfor
   };
   fill(platforms::Column::up_bps, 1e6, 3e7);
   if (link.duplex == platforms::Duplex::full) fill(platforms::Column::down_bps, 1e6, 3e7);
+  if (random.below(3) == 0) fill(platforms::Column::speed, 0.2, 2);
   if (random.below(3) == 0) {
     std::vector<double> values;
     for (std::size_t i = 0; i < trace->time.size(); ++i) values.push_back(between(random, 1e-3, 1));
@@ -72,9 +73,7 @@ BackgroundLoad some_traffic(base::Random& random) {
           10 * random.uniform()};
 }
 
-// Servers that bind or not, half and full duplex; nodes of all kinds. Links of nodes with several
-// transfers at once do not vary: with them a figure of a node's usage was once seen to differ by 4
-// in 10,000 though all times were equal, which is not explained.
+// Servers that bind or not, half and full duplex; nodes of all kinds.
 WorldConfig some_world(base::Random& random) {
   WorldConfig config;
   config.seed = random.below(1000);
@@ -99,9 +98,13 @@ WorldConfig some_world(base::Random& random) {
     if (random.below(8) == 0) node.concurrent_transfers = 2;
     node.power = {5, 20, 8};
     Behaviour& b = node.behaviour;
-    const bool may_vary = node.concurrent_transfers == 1;
-    if (may_vary && random.below(2) == 0) b.trace = some_trace(random, node.link);
-    if (may_vary && random.below(3) == 0) b.traffic = some_traffic(random);
+    if (random.below(2) == 0) b.trace = some_trace(random, node.link);
+    if (random.below(3) == 0) b.traffic = some_traffic(random);
+    if (random.below(4) == 0) b.load = some_traffic(random);
+    if (random.below(8) == 0) b.load = BackgroundLoad{0.9 * random.uniform()};
+    if (random.below(4) == 0) b.slowdown = between(random, 0.5, 4);
+    if (random.below(4) == 0) b.jitter = 0.3;
+    if (random.below(6) == 0) node.concurrent_computes = 2;
     if (random.below(6) == 0) b.outages = {{5 + 20 * random.uniform(), 3 * random.uniform() + 0.1}};
     if (random.below(10) == 0) b.lost_at_s = 30 * random.uniform();
     if (!config.shared_links.empty() && random.below(2) == 0) {
@@ -112,8 +115,9 @@ WorldConfig some_world(base::Random& random) {
   return config;
 }
 
-// Down, some work, up; some also exchange something with another node or both ways at once.
-std::shared_ptr<const TaskGraph> some_task(base::Random& random, bool with_peer, bool both_ways) {
+// Down, some work, up; some also exchange something with another node, or both ways at once, on
+// half-duplex links as well.
+std::shared_ptr<const TaskGraph> some_task(base::Random& random, bool with_peer) {
   auto graph = std::make_shared<TaskGraph>(with_peer ? 3 : 2);
   const auto bytes = [&] {
     return random.below(15) == 0 ? 0 : std::round(between(random, 1e4, 2e7));
@@ -127,8 +131,7 @@ std::shared_ptr<const TaskGraph> some_task(base::Random& random, bool with_peer,
   const int update =
       graph->compute({.label = "work", .at = 1, .seconds = seconds}, {model}, {"update", bytes()});
   limited(graph->transfer("up", update, 0));
-  if (both_ways && random.below(4) == 0)
-    graph->transfer("log", graph->artifact("log", bytes(), 1), 0);
+  if (random.below(4) == 0) graph->transfer("log", graph->artifact("log", bytes(), 1), 0);
   if (with_peer) graph->transfer("across", update, 2);
   if (random.below(4) == 0) graph->repeat(2);
   return graph;
@@ -156,12 +159,10 @@ std::vector<Line> run_world(const WorldConfig& config, std::uint64_t seed, bool 
     base::Random random({seed, static_cast<std::uint64_t>(node),
                          static_cast<std::uint64_t>(given[static_cast<std::size_t>(node)])});
     const NodeId other = 1 + node % (nodes - 1);
-    const bool both_ways = config.nodes[node].link.duplex == platforms::Duplex::full;
-    const bool with_peer = peers && both_ways && other != node && random.below(3) == 0 &&
-                           config.nodes[other].link.duplex == platforms::Duplex::full;
+    const bool with_peer = peers && other != node && random.below(3) == 0;
     const TaskId task = (node * 100) + given[static_cast<std::size_t>(node)];
     next = std::max(next, task);
-    auto graph = some_task(random, with_peer, both_ways);
+    auto graph = some_task(random, with_peer);
     std::vector<NodeId> members = {0, node};
     if (with_peer) members.push_back(other);
     if (random.below(6) == 0) world.set_timer(task, world.now() + between(random, 0.5, 10));
