@@ -138,7 +138,10 @@ class OrderSearch {
     for (const int device : order) known_as.push_back(alike_[static_cast<std::size_t>(device)]);
     if (left_ <= 0 || !tried_.insert(known_as).second) return false;
     --left_;
-    StageSearch search(times_, order, options_, order.size() <= most_to_permute);
+    // Slow ones are left out in small fleets, and in the first order, which is that by memory: so
+    // the search is never behind it.
+    const bool leaves_slow_out = order.size() <= most_to_permute || tried_.size() == 1;
+    StageSearch search(times_, order, options_, leaves_slow_out);
     std::optional<PipelinePlan> plan =
         best_ ? search.run_below(best_s_ * (1 - 1e-12)) : search.run();
     if (!plan) return false;

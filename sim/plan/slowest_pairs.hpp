@@ -19,6 +19,8 @@ class SlowestPairs {
   // bytes/s, there or back, of the slowest pair of places [begin, end) with [next, next_end). Both
   // are not empty.
   [[nodiscard]] double between(int begin, int end, int next, int next_end) const;
+  // Every pair is as fast as every other.
+  [[nodiscard]] bool is_uniform() const { return every_ > 0; }
   // Of the slowest pair of places [begin, end); infinite for one device.
   [[nodiscard]] double within(int begin, int end) const { return between(begin, end, begin, end); }
 

@@ -11,6 +11,8 @@ namespace {
 constexpr int most_to_leave_out = 32;  // devices of a fleet of which a group leaves slow ones out
 constexpr int all_groups = 8;  // devices: larger groups have no more than samples in a micro-batch
 
+constexpr int few_devices = 8;  // of a fleet: groups also leave out whose links are slow
+
 // Of large fleets the sizes 1 to 15, 16 to 30 in steps of 2, 32 to 60 in steps of 4, and so on.
 bool is_step(int size) {
   const int octave = static_cast<int>(std::bit_floor(static_cast<unsigned>(size)));
@@ -29,7 +31,8 @@ StageSearch::StageSearch(StageTimes& times, std::vector<int> order, const Astero
       devices_(static_cast<int>(order_.size())),
       stages_(std::min({layers_, devices_, options.most_stages})),
       leaves_slow_out_(options.may_leave_out && leaves_slow_out && devices_ <= most_to_leave_out),
-      slowest_(problem_, order_) {
+      slowest_(problem_, order_),
+      tells_apart_(!slowest_.is_uniform() && devices_ <= options.every_size) {
   const auto states = static_cast<std::size_t>(layers_ + 1) *
                       static_cast<std::size_t>(devices_ + 1) *
                       static_cast<std::size_t>(stages_ + 1);
@@ -73,9 +76,14 @@ std::optional<StageSearch::Head> StageSearch::head(LayerRange layers, int begin,
     head.step.forward_s = std::max(head.step.forward_s, pass.forward_s);
     head.step.backward_s = std::max(head.step.backward_s, pass.backward_s);
   }
-  head.after =
-      all_reduce_s(problem_, layers, static_cast<int>(all.size()), slowest_.within(begin, end)) +
-      update_s(problem_, layers, all);
+  double slowest = slowest_.within(begin, end);
+  if (static_cast<int>(all.size()) < end - begin && tells_apart_) {
+    head.group = static_cast<int>(groups_.size());
+    groups_.push_back(devices_of(all));
+    slowest = slowest_within(problem_, groups_.back());
+  }
+  head.after = all_reduce_s(problem_, layers, static_cast<int>(all.size()), slowest) +
+               update_s(problem_, layers, all);
   head.members = std::move(all);
   return head;
 }
@@ -103,7 +111,9 @@ std::vector<StageSearch::Head> StageSearch::heads(LayerRange layers, int begin, 
   if (!all) return heads;
   heads.push_back(*all);
   const double busy = problem_.microbatches * (all->step.forward_s + all->step.backward_s);
-  if (!leaves_slow_out_ || end - begin < 2 || all->after < 0.01 * busy) return heads;
+  if (!leaves_slow_out_ || end - begin < 2) return heads;
+  const bool may_slow_a_link = tells_apart_ && devices_ <= few_devices;
+  if (all->after < 0.01 * busy && !may_slow_a_link) return heads;
   const auto classes = static_cast<int>(by_speed(layers, begin, end).size());
   for (int fastest = classes - 1; fastest >= 1; --fastest) {
     const auto some = head(layers, begin, end, stages, fastest);
@@ -138,17 +148,37 @@ StageSearch::Candidate StageSearch::behind(const Head& head, const PipelineStep&
   return all;
 }
 
+// The devices of a head that have work.
+std::span<const int> StageSearch::working(int group, int begin, int end) const {
+  if (group >= 0) return groups_[static_cast<std::size_t>(group)];
+  return {order_.begin() + begin, order_.begin() + end};
+}
+
+// bytes/s between a head, of places [begin, end), and the first group behind it.
+double StageSearch::link(const Head& head, int begin, int end, const Candidate& rest) const {
+  if (head.group < 0 && rest.group < 0) return slowest_.between(begin, end, rest.begin, rest.end);
+  return slowest_between(problem_, working(head.group, begin, end),
+                         working(rest.group, rest.begin, rest.end));
+}
+
+bool StageSearch::is_no_better(const Candidate& candidate, const Candidate& known) const {
+  if (candidate.round < known.round || candidate.longest < known.longest ||
+      candidate.before < known.before || candidate.late < known.late) {
+    return false;
+  }
+  if (!tells_apart_) return true;
+  return known.begin >= candidate.begin && known.end <= candidate.end &&
+         (candidate.group < 0 || candidate.group == known.group);
+}
+
 void StageSearch::keep(State& state, const Candidate& candidate) const {
-  const auto no_better = [](const Candidate& a, const Candidate& b) {
-    return a.round >= b.round && a.longest >= b.longest && a.before >= b.before && a.late >= b.late;
-  };
   if (problem_.microbatches * candidate.longest >= below_s_) return;
   const auto room = static_cast<std::size_t>(options_.kept);
   if (state.size() == room && candidate.round >= state.back().round) return;
   for (const Candidate& known : state) {
-    if (no_better(candidate, known)) return;
+    if (is_no_better(candidate, known)) return;
   }
-  std::erase_if(state, [&](const Candidate& known) { return no_better(known, candidate); });
+  std::erase_if(state, [&](const Candidate& known) { return is_no_better(known, candidate); });
   if (state.size() == room) state.pop_back();
   const auto at =
       std::upper_bound(state.begin(), state.end(), candidate,
@@ -170,6 +200,7 @@ void StageSearch::single_stage(int layers, int devices) {
     one.cut = layers_;
     one.classes = stage.classes;
     one.shared_for = stage.shared_for;
+    one.group = stage.group;
     keep(state(layers, devices, 1), one);
   }
 }
@@ -208,16 +239,16 @@ void StageSearch::put_in_front(const std::vector<Head>& heads, const Place& plac
   const State& rests = state(place.rest_layers, place.rest_devices, place.stages - 1);
   State& all = state(place.layers, place.devices, place.stages);
   for (std::size_t i = 0; i < rests.size(); ++i) {
-    const PipelineStep link =
-        transfer_step(problem_, cut - 1, problem_.microbatch,
-                      slowest_.between(begin, end, rests[i].begin, rests[i].end));
     for (const Head& head : heads) {
-      Candidate candidate = behind(head, link, rests[i]);
+      const PipelineStep step =
+          transfer_step(problem_, cut - 1, problem_.microbatch, link(head, begin, end, rests[i]));
+      Candidate candidate = behind(head, step, rests[i]);
       candidate.begin = begin;
       candidate.end = end;
       candidate.cut = cut;
       candidate.classes = head.classes;
       candidate.shared_for = head.shared_for;
+      candidate.group = head.group;
       candidate.next = static_cast<int>(i);
       keep(all, candidate);
     }
@@ -272,6 +303,7 @@ bool StageSearch::may_be_fast(LayerRange layers, int begin, int end) const {
 }
 
 std::optional<PipelinePlan> StageSearch::run() {
+  if (!is_possible()) return std::nullopt;
   // Bounds that grow: what is slower than the bound is not looked at, which is most.
   double below = ideal_round();
   for (int trial = 0; trial < 40; ++trial) {
@@ -284,6 +316,7 @@ std::optional<PipelinePlan> StageSearch::run() {
 std::optional<PipelinePlan> StageSearch::run_below(double round_s) {
   below_s_ = round_s;
   best_s_ = round_s;
+  groups_.clear();
   for (State& state : states_) state.clear();
   find_room();
   for (int layers = 1; layers <= layers_; ++layers) {

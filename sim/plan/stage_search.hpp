@@ -9,12 +9,14 @@
 //   late      the largest, over the stages s, of what follows the last backward of s less the
 //             backwards of the steps before s
 // T of the longer list follows from these and the new steps. A candidate with none of the four
-// larger than another's is at least as good.
+// larger than another's is at least as good if the link to it is no slower, either: where links
+// differ, if its first group has no device that the other's has not.
 //
 // What takes the time is sharing micro-batches, at most once for a range of layers, a group and a
 // window; a stage that has room for more micro-batches in flight is not shared anew for them.
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "sim/plan/asteroid.hpp"
@@ -47,6 +49,7 @@ class StageSearch {
     int cut = 0;      // its last layer + 1
     int classes = 0;  // as of Head
     int shared_for = 1;
+    int group = -1;
     int next = -1;  // the candidate that follows, of the state (L - cut, N - end, p - 1)
   };
   struct Head {
@@ -56,6 +59,7 @@ class StageSearch {
     // The micro-batch is shared as for so many stages with this one; it fits with more of them,
     // too.
     int shared_for = 1;
+    int group = -1;  // of groups_: who has work; -1: all of its places
     std::vector<StageMember> members;
   };
   struct Place {  // of a head in front of what is left
@@ -77,9 +81,13 @@ class StageSearch {
   [[nodiscard]] Candidate behind(const Head& head, const PipelineStep& link,
                                  const Candidate& rest) const;
   void keep(State& state, const Candidate& candidate) const;
+  [[nodiscard]] bool is_no_better(const Candidate& candidate, const Candidate& known) const;
+  [[nodiscard]] std::span<const int> working(int group, int begin, int end) const;
+  [[nodiscard]] double link(const Head& head, int begin, int end, const Candidate& rest) const;
   void find_room();
   [[nodiscard]] bool may_be_fast(LayerRange layers, int begin, int end) const;
   [[nodiscard]] double ideal_round() const;
+  [[nodiscard]] bool is_possible();
   void single_stage(int layers, int devices);
   void longer(int layers, int devices);
   [[nodiscard]] bool fit(const std::vector<Head>& heads, LayerRange layers, int stages);
@@ -104,6 +112,10 @@ class StageSearch {
   std::vector<int> room_;
   double best_s_ = std::numeric_limits<double>::infinity();
   SlowestPairs slowest_;
+  // Links differ, and the fleet is small enough to look at who has work in a group, and to keep
+  // candidates for their first group.
+  bool tells_apart_ = false;
+  std::vector<std::vector<int>> groups_;  // devices of heads that have idle ones
 };
 
 }  // namespace convoy::sim
