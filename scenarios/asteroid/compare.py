@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Asteroid against data parallelism, GPipe, PipeDream, DAPPLE and one device alone.
 
-./dev asteroid [--recovery] calls it. It leaves table.md and table.csv in its folder (runs/asteroid,
-runs/asteroid-recovery), and there the command of every run. It needs Python 3.11 and nothing else.
+./dev asteroid [--recovery | --pool] calls it. It leaves table.md and table.csv in its folder (runs/asteroid,
+runs/asteroid-recovery, runs/asteroid-pool), and there the command of every run. It needs Python 3.11 and nothing else.
 """
 
 import argparse
@@ -202,6 +202,58 @@ def recover_all(options):
                 + recovery_lines(rows))
 
 
+# --- The pool of a house ------------------------------------------------------------------------
+
+
+POOL = HERE / "resource-pool.toml"
+POOL_MODELS = ["bert-small", "bert-base", "bert-large"]
+POOL_ALONE = ["desktop", "robot", "television", "phone"]
+POOL_WAYS = {f"{node} alone": {"schedule.kind": "asteroid", "schedule.pipeline.stages": f'[{{ nodes = "{node}" }}]'}
+             for node in POOL_ALONE} | {
+    "data parallel, ring": WAYS["data parallel, ring"],
+    "data parallel, by speed": {"schedule.kind": "dataparallel", "schedule.dataparallel.shares": "speed"},
+    "asteroid": WAYS["asteroid"],
+    "asteroid, order searched": WAYS["asteroid, order searched"],
+}
+
+
+def pool_row(convoy, model, way):
+    """What the pool makes of a model in this way: samples/s, J, the rounds that a loss has ended."""
+    summary = convoy.run(POOL, {"model.architecture": model} | POOL_WAYS[way], f"{model}-{way}".replace(" ", "-").replace(",", ""))
+    rate, energy = rate_of(summary)
+    return dict(model=model, way=way, rate=rate, energy=energy, ended=None if summary is None else summary["tasks_failed"],
+                command=None if summary is None else summary["command"])
+
+
+def pool_lines(rows):
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    lines = []
+    for model in models:
+        of = {row["way"]: row for row in rows if row["model"] == model}
+        rates = [of[way]["rate"] for way in POOL_WAYS]
+        best = ours_of(of)
+        one = max((of[way]["rate"] for way in POOL_WAYS if way.endswith(" alone") and of[way]["rate"]), default=None)
+        data = max((of[way]["rate"] for way in POOL_WAYS if way.startswith("data") and of[way]["rate"]), default=None)
+        lines.append([model, *map(number, rates), times(best, one), times(best, data),
+                      "-" if of["asteroid"]["ended"] is None else of["asteroid"]["ended"]])
+    return table(["model", *POOL_WAYS, "over the best alone", "over data parallel", "rounds that a loss ended"], lines)
+
+
+def pool_energy(rows):
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    return table(["model", *POOL_WAYS], [[model, *(number(row["energy"]) for row in rows if row["model"] == model)] for model in models])
+
+
+def pool_all(options):
+    folder = pathlib.Path(options.output or "runs/asteroid-pool")
+    convoy = study.Convoy("asteroid", options.convoy, folder)
+    cases = [(model, way) for model in options.models or POOL_MODELS for way in POOL_WAYS]
+    with ThreadPoolExecutor(options.jobs or os.cpu_count()) as pool:
+        rows = list(pool.map(lambda case: pool_row(convoy, *case), cases))
+    study.write("asteroid", folder, rows, ["Samples/s over the time of resource-pool.toml; -: it does not fit.", ""] + pool_lines(rows)
+                + ["", "J of all devices for 1,000 samples, idle time included.", ""] + pool_energy(rows))
+
+
 def self_test():
     """The tables, of made-up runs some of which were refused."""
     study.test_tables()
@@ -216,20 +268,27 @@ def self_test():
     lost = dict(link="gigabit", model="m", stage=1, of=2, devices=1, node="a", noticed_s=2.5, light_s=2.0, light_bytes=1e6,
                 light_server_bytes=0, full_s=28.0, full_bytes=9e6, full_server_bytes=9e6, redone_s=3.0)
     assert recovery_lines([lost])[-1] == "| gigabit | m | 1 of 2 | 1 | a | 2.50 | 2.00 | 28.0 | 14.00x | 1.00 (0) | 9.00 (9.00) | 3.00 |", recovery_lines([lost])
+    pooled = [dict(model="m", way=way, rate=rate, energy=2.0, ended=1)
+              for way, rate in zip(POOL_WAYS, (20.0, None, 5.0, None, 8.0, 10.0, 40.0, 30.0))]
+    assert pool_lines(pooled)[-1] == "| m | 20.0 | - | 5.00 | - | 8.00 | 10.0 | 40.0 | 30.0 | 2.00x | 4.00x | 1 |", pool_lines(pooled)
+    assert pool_energy(pooled)[-1].count("| 2.00 ") == len(POOL_WAYS)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev asteroid", description=__doc__.split("\n")[0])
     parser.add_argument("--recovery", action="store_true", help="the time from the loss of a device of each stage to the next round")
     parser.add_argument("--heartbeat", type=float, metavar="S", help="with --recovery: devices tell every S s that they are there")
+    parser.add_argument("--pool", action="store_true", help="the devices of one house: alone, data parallel, as a pipeline")
     parser.add_argument("--fleets", nargs="+", choices=FLEETS, help="these alone")
     parser.add_argument("--links", nargs="+", choices=LINKS, help="these alone")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help=f"these (default: {', '.join(MODELS)})")
     study.add_arguments(parser, "asteroid")
     options = parser.parse_args()
-    if options.recovery and options.fleets:
-        parser.error("--recovery has its own fleet")
-    study.begin("asteroid", options, self_test, recover_all if options.recovery else time_all)
+    if (options.recovery or options.pool) and options.fleets:
+        parser.error("--recovery and --pool have their own fleets")
+    if options.pool and (options.recovery or options.links):
+        parser.error("--pool has its own links, and no --recovery")
+    study.begin("asteroid", options, self_test, recover_all if options.recovery else pool_all if options.pool else time_all)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ TEST_F(ReplayOfVersion4, IsTheRunThatWasRecordedOnceItIsLifted) {
   if (!has_python()) GTEST_SKIP() << "there is no python3, which lifts the store";
   ASSERT_EQ(lift("recorded", "lifted"), 0) << test::read_file(in("lift.err"));
   EXPECT_NE(lift("lifted", "twice"), 0);
-  EXPECT_THAT(test::read_file(in("lift.err")), HasSubstr("is a store of version 9"));
+  EXPECT_THAT(test::read_file(in("lift.err")), HasSubstr("is a store of version 10"));
   const Output output = replay("lifted", "replayed");
   ASSERT_EQ(output.status, 0) << output.err;
 
