@@ -316,14 +316,23 @@ TEST_F(PipelinePlan, ALossIsLivedThrough) {
 // With heartbeats the next round begins when the loss was noticed, no earlier, and what they send
 // is in the traffic.
 TEST_F(PipelinePlan, ALossIsNoticedByHeartbeats) {
-  const double round = json()["plan"]["simulated_s"];
+  const nlohmann::json plan = json()["plan"];
+  const double round = plan["simulated_s"];
+  int used = 0;  // of the two that are alone in their entry of fleet.nodes
+  for (const nlohmann::json& stage : plan["stages"]) {
+    for (const nlohmann::json& member : stage["members"]) {
+      if (member["node"] == "nx") used = 1;
+      if (member["node"] == "orin") used = 2;
+    }
+  }
+  ASSERT_GT(used, 0);
   const double period = round / 4;
   const double lost = 1.5 * round;
   const std::string keys = fmt::format(
-      "--set 'fleet.nodes.1.outages=[{{at_s={},for_s=1e6}}]' --set stop.rounds=4 --set "
+      "--set 'fleet.nodes.{}.outages=[{{at_s={},for_s=1e6}}]' --set stop.rounds=4 --set "
       "schedule.pipeline.heartbeat.period_s={} --set schedule.pipeline.heartbeat.missed=2 --set "
       "schedule.pipeline.heartbeat.bytes=100",
-      lost, period);
+      used, lost, period);
   const Output output = run("beats", keys);
   ASSERT_EQ(output.status, 0) << output.err;
   const double at = query("beats", "SELECT ended_s FROM task WHERE outcome = 'node_lost'");
