@@ -149,6 +149,8 @@ TEST_F(SubmodelRun, RatesAreDrawnAndLearnedWith) {
       "stop.rounds=6");
   EXPECT_GT(query("dynamic", "SELECT COUNT(DISTINCT rate) FROM task WHERE node = 1"), 1);
   EXPECT_EQ(query("dynamic", "SELECT MAX(rate) FROM task WHERE node = 3"), 0.125);
+  EXPECT_LT(query("dynamic", "SELECT MAX(ABS(kept - rate)) FROM task WHERE kept IS NOT NULL"), 0.05)
+      << "a node trains another submodel than it is timed with";
 }
 
 }  // namespace
