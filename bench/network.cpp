@@ -80,6 +80,14 @@ void everybody(const std::filesystem::path& folder) {
   report("  a round", (cpu(6) - one) / 5, "s", 2);
 }
 
+// All of 100,000 nodes at work at any time.
+void all_at_work(const std::filesystem::path& folder) {
+  const double cpu =
+      cpu_of(scenario_text(100'000, "cos2p", "tasks = 200000"), sim::NetworkSolver::star, folder);
+  fmt::print("100,000 nodes that are all at work, cos2p, 200,000 tasks: CPU time, store on\n");
+  report("  the whole run", cpu, "s", 60);
+}
+
 }  // namespace
 }  // namespace convoy::bench
 
@@ -87,5 +95,6 @@ int main() {
   return convoy::bench::run_all("convoy_network_bench", [](const std::filesystem::path& folder) {
     convoy::bench::unequal_flows(folder / "store");
     convoy::bench::everybody(folder / "store");
+    convoy::bench::all_at_work(folder / "store");
   });
 }
