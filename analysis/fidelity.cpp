@@ -11,20 +11,25 @@
 #include <utility>
 
 #include "sim/store/foreign_store.hpp"
+#include "sim/store/node_groups.hpp"
 
 namespace convoy::analysis {
 namespace {
 
 // Transfers belong to the worker, whoever sends: node 0 is the server.
-constexpr const char* activities_sql = R"sql(
-SELECT n.name, a.label, a.iteration, a.cause, a.start_s, a.end_s, a.predicted_s
-FROM activity a JOIN node n ON n.id = CASE WHEN a.node = 0 THEN COALESCE(a.peer, 0) ELSE a.node END
-WHERE a.real = ? ORDER BY a.start_s, a.task, a.activity, a.iteration)sql";
+std::string name_sql() {
+  return sim::name_in_sql("(CASE WHEN a.node = 0 THEN COALESCE(a.peer, 0) ELSE a.node END)");
+}
 
-constexpr const char* labels_sql = R"sql(
-SELECT DISTINCT n.name, a.label
-FROM activity a JOIN node n ON n.id = CASE WHEN a.node = 0 THEN COALESCE(a.peer, 0) ELSE a.node END
-WHERE a.real = ?)sql";
+std::string activities_sql() {
+  return "SELECT " + name_sql() +
+         ", a.label, a.iteration, a.cause, a.start_s, a.end_s, a.predicted_s FROM activity a WHERE "
+         "a.real = ? ORDER BY a.start_s, a.task, a.activity, a.iteration";
+}
+
+std::string labels_sql() {
+  return "SELECT DISTINCT " + name_sql() + ", a.label FROM activity a WHERE a.real = ?";
+}
 
 using NodeLabel = std::pair<std::string, std::string>;
 
@@ -100,7 +105,7 @@ void put_means(const SumsByLabel& sums, Fidelity& fidelity) {
 
 Activities read_activities(SQLite::Database& database, bool real) {
   Activities activities;
-  SQLite::Statement rows(database, activities_sql);
+  SQLite::Statement rows(database, activities_sql());
   rows.bind(1, real ? 1 : 0);
   while (rows.executeStep()) {
     ActivityEnd end;
@@ -117,7 +122,7 @@ Activities read_activities(SQLite::Database& database, bool real) {
 
 std::set<NodeLabel> read_labels(SQLite::Database& database, bool real) {
   std::set<NodeLabel> labels;
-  SQLite::Statement rows(database, labels_sql);
+  SQLite::Statement rows(database, labels_sql());
   rows.bind(1, real ? 1 : 0);
   while (rows.executeStep()) {
     labels.emplace(rows.getColumn(0).getString(), rows.getColumn(1).getString());
@@ -148,12 +153,11 @@ Measured read_measured(SQLite::Database& database) {
   for (const NodeLabel& key : read_labels(database, false)) {
     if (!labels.contains(key)) measured.simulated.insert(key);
   }
-  SQLite::Statement rows(database, "SELECT name, backend FROM node");
-  while (rows.executeStep()) {
-    const std::string name = rows.getColumn(0).getString();
-    measured.nodes.insert(name);
-    if (rows.getColumn(1).getString() == "hil") measured.real_nodes.insert(name);
-  }
+  const auto groups = sim::read_node_groups(database.getFilename(), database, true);
+  sim::for_each_node(groups, [&](const sim::NodeRow& node, const sim::NodeEnd*) {
+    measured.nodes.insert(node.name);
+    if (node.is_real()) measured.real_nodes.insert(node.name);
+  });
   return measured;
 }
 
@@ -275,7 +279,7 @@ void remark_on_runs(const std::string& simulated_folder, const sim::StoredRun& s
 bool is_measured(const std::filesystem::path& folder) {
   return sim::read_store(folder, [](sim::ForeignStore& store) {
     store.run();  // says what is wrong with a store
-    for (const char* query : {"SELECT EXISTS (SELECT 1 FROM node WHERE backend = 'hil')",
+    for (const char* query : {"SELECT EXISTS (SELECT 1 FROM node_group WHERE backend = 'hil')",
                               "SELECT EXISTS (SELECT 1 FROM activity WHERE real)"}) {
       if (store.database().execAndGet(query).getInt() != 0) return true;
     }

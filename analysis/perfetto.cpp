@@ -14,6 +14,7 @@
 
 #include "analysis/pipeline.hpp"
 #include "sim/store/foreign_store.hpp"
+#include "sim/store/node_groups.hpp"
 
 namespace convoy::analysis {
 namespace {
@@ -49,14 +50,11 @@ constexpr std::int64_t most_nodes = std::numeric_limits<std::int32_t>::max();
 constexpr double us = 1e6;  // the format counts microseconds
 
 void write_nodes(SQLite::Database& database, Writer& writer) {
-  SQLite::Statement nodes(database, "SELECT id, name, device FROM node ORDER BY id");
-  while (nodes.executeStep()) {
-    const std::int64_t id = nodes.getColumn(0).getInt64();
-    sim::check_number(database.getFilename(), "node", "id", id, 0, most_nodes);
+  const auto groups = sim::read_node_groups(database.getFilename(), database, true);
+  sim::for_each_node(groups, [&](const sim::NodeRow& node, const sim::NodeEnd*) {
+    const std::int64_t id = node.id;
     // Perfetto reserves process 0 for the kernel.
-    writer.name(
-        "process_name", id + 1, 0,
-        fmt::format("{} ({})", nodes.getColumn(1).getString(), nodes.getColumn(2).getString()));
+    writer.name("process_name", id + 1, 0, fmt::format("{} ({})", node.name, node.device));
     writer.put({{"ph", "M"},
                 {"name", "process_sort_index"},
                 {"pid", id + 1},
@@ -65,7 +63,7 @@ void write_nodes(SQLite::Database& database, Writer& writer) {
     writer.name("thread_name", id + 1, compute, "compute");
     writer.name("thread_name", id + 1, send, "send");
     writer.name("thread_name", id + 1, receive, "receive");
-  }
+  });
 }
 
 // A node that computes, sends or receives several things at once has a track for each of them:

@@ -4,10 +4,12 @@
 
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "sim/store/foreign_store.hpp"
+#include "sim/store/node_groups.hpp"
 
 namespace convoy::analysis {
 
@@ -61,13 +63,16 @@ void read_sensors(SQLite::Database& database, std::int64_t node, Moments& rows) 
 
 Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder,
                  const std::string& node) {
-  SQLite::Statement find(database, "SELECT id FROM node WHERE name = ?");
-  find.bind(1, node);
-  if (!find.executeStep()) {
+  std::optional<std::int64_t> found;
+  const auto groups = sim::read_node_groups(database.getFilename(), database, true);
+  sim::for_each_node(groups, [&](const sim::NodeRow& row, const sim::NodeEnd*) {
+    if (!found && row.name == node) found = row.id;
+  });
+  if (!found) {
     throw base::UserError(fmt::format("{}: has no node \"{}\"; give --node NAME", folder.string(),
                                       base::printable(node)));
   }
-  const std::int64_t id = find.getColumn(0).getInt64();
+  const std::int64_t id = *found;
   Moments rows;
   read_presence(database, id, rows);
   read_sensors(database, id, rows);

@@ -216,9 +216,8 @@ static bool require_samples_of_pipeline(const Scenario& scenario, const PlannedT
     throw base::UserError(fmt::format(
         "node {}: {} normalizes over the batch there and cannot train on one sample at a time, and "
         "of each micro-batch of {} samples {} gets one; raise schedule.pipeline.microbatch, or "
-        "give "
-        "the stage fewer devices",
-        scenario.world.nodes[task.node].name, a.name, part->samples, task.label));
+        "give the stage fewer devices",
+        scenario.world.nodes[task.node].name.of(task.node), a.name, part->samples, task.label));
   }
   return trace.has_value();
 }

@@ -153,9 +153,9 @@ void PipelineSchedule::go_on(double now, Orders& orders) {
   for (NodeId node = 1; node < std::ssize(losses_); ++node) {
     const std::optional<Loss> loss = std::exchange(losses_[node], std::nullopt);
     if (!loss) continue;
-    orders.emplace_back(Planned{
-        "lost", fmt::format("lost: {}, noticed {} later", planner_.setting().nodes[node].name,
-                            base::human_seconds(now - loss->lost_s))});
+    orders.emplace_back(Planned{"lost", fmt::format("lost: {}, noticed {} later",
+                                                    planner_.setting().nodes[node].name.of(node),
+                                                    base::human_seconds(now - loss->lost_s))});
   }
   const std::vector<NodeId> nodes = present();
   std::vector<Condition> conditions(present_.size());  // those that are away have no speed

@@ -74,12 +74,13 @@ std::string node_tables() {
              "CREATE VIEW node AS WITH RECURSIVE one(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM "
              "one WHERE id + 1 < (SELECT MAX(id + alike) FROM node_group)) SELECT {} FROM one "
              "CROSS "
-             "JOIN node_group g ON g.id = (SELECT MAX(id) FROM node_group WHERE id <= one.id);\n",
+             "JOIN node_group g ON g.id = (SELECT MAX(id) FROM node_group WHERE id <= one.id) AND "
+             "one.id < g.id + g.alike;\n",
              columns);
 }
 
 std::vector<NodeGroup> read_node_groups(const std::filesystem::path& file,
-                                        SQLite::Database& database) {
+                                        SQLite::Database& database, bool has_gaps) {
   constexpr const char* table = Table<NodeRow>::name;
   SQLite::Statement rows(
       database, fmt::format("SELECT {}, {}, {} FROM {} ORDER BY id", column_names<NodeRow>(),
@@ -91,11 +92,11 @@ std::vector<NodeGroup> read_node_groups(const std::filesystem::path& file,
     group.row = read_row<NodeRow>(rows);
     group.row.span = read_row<NodeSpan>(rows, column_count<NodeRow>);
     const NodeSpan& span = group.row.span;
-    check_number(file, table, "id", group.row.id, place, place + 1);
-    check_number(file, table, "alike", span.alike, 1, most_nodes - place);
+    check_number(file, table, "id", group.row.id, place, has_gaps ? most_nodes : place + 1);
+    check_number(file, table, "alike", span.alike, 1, most_nodes - group.row.id);
     check_number(file, table, "number", span.number.value_or(0), 0,
                  std::numeric_limits<std::int64_t>::max() - most_nodes);
-    place += span.alike;
+    place = group.row.id + span.alike;
     constexpr int first = column_count<NodeRow> + column_count<NodeSpan>;
     if (rows.getColumn(first).isNull()) continue;
     group.end = read_row<NodeEnd>(rows, first);

@@ -34,9 +34,10 @@ void divide(const std::vector<NodeRow>& rows, std::vector<NodeEnd> ends,
 
 // The SQL that makes the table and the view.
 std::string node_tables();
-// In the order of the nodes. Throws StoreError if they are not numbered from 0 on, or are too many.
+// In the order of the nodes. Throws StoreError if they are too many, stand for a node twice or,
+// unless `has_gaps`, are not numbered from 0 on.
 std::vector<NodeGroup> read_node_groups(const std::filesystem::path& file,
-                                        SQLite::Database& database);
+                                        SQLite::Database& database, bool has_gaps = false);
 // Calls `visit` with the row and the end (null: none) of each node.
 template <class Visit>
 void for_each_node(const std::vector<NodeGroup>& groups, Visit visit) {

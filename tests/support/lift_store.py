@@ -70,7 +70,8 @@ NODES = """CREATE VIEW node AS WITH RECURSIVE one(id) AS (
     device, mode, link, backend, memory_bytes, samples, batch, data, busy_s, communicating_s,
     waiting_s, away_s, bytes_in, bytes_out, peak_memory_bytes, energy_j, tasks, tasks_failed,
     memory_waits, memory_wait_s
-  FROM one CROSS JOIN node_group g ON g.id = (SELECT MAX(id) FROM node_group WHERE id <= one.id)"""
+  FROM one CROSS JOIN node_group g ON g.id = (SELECT MAX(id) FROM node_group WHERE id <= one.id)
+    AND one.id < g.id + g.alike"""
 # Columns of evaluations that versions 4 and 5 do not have.
 TAKEN = ("bytes", "energy_j", "energy_server_j")
 # And those that versions 4 to 8 do not have.
