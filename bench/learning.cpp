@@ -155,10 +155,11 @@ void against_a_bare_loop(int repetitions) {
 // --- whole runs ---------------------------------------------------------------------------------
 
 std::string run_line(const std::filesystem::path& folder, const std::string& name,
-                     const std::string& text, const std::string& more) {
+                     const std::string& text, const std::string& more,
+                     const std::string& store = "--no-store") {
   const std::string file = (folder / (name + ".toml")).string();
   std::ofstream(file) << text;
-  return fmt::format("{} run {} --no-store --quiet {} >/dev/null", CONVOY_BINARY, file, more);
+  return fmt::format("{} run {} {} --quiet {} >/dev/null", CONVOY_BINARY, file, store, more);
 }
 
 std::string scenario(const std::string& model, const std::string& training, int nodes,
@@ -181,6 +182,22 @@ void two_workers(const std::filesystem::path& folder, int repetitions) {
   fmt::print("16 nodes, 16 rounds, cnn-small: 1 worker {:.2f} s, 2 workers {:.2f} s\n", median(one),
              median(two));
   report_at_least("  gain by the second worker", median(one) / median(two), "x", 1.8);
+}
+
+// A synchronous round; what waits for its end lies in memory or, all of it, in files.
+void thousand_nodes(const std::filesystem::path& folder) {
+  const std::string text = scenario("architecture = \"cnn-small\"", "batch = 16\nlocal_steps = 2",
+                                    1000, "samples = 16000\ntest_samples = 100", "rounds = 1");
+  const std::string store = "--overwrite -o " + (folder / "thousand").string();
+  for (const char* held : {"512", "0"}) {
+    const Measured round =
+        command(run_line(folder, "thousand", text,
+                         fmt::format("--workers 2 --set output.held_mib={}", held), store));
+    fmt::print(
+        "1,000 nodes of cnn-small, a round of two local steps, {} MiB for what waits: {:.1f} s\n",
+        held, round.seconds);
+    report("  peak memory", round.peak_mib / 1024, "GiB", 2);
+  }
 }
 
 void large_models(const std::filesystem::path& folder) {
@@ -207,6 +224,7 @@ int main() {
   return run_all("convoy_learning_bench", [](const std::filesystem::path& folder) {
     against_a_bare_loop(9);
     two_workers(folder, 3);
+    thousand_nodes(folder);
     large_models(folder);
   });
 }

@@ -36,10 +36,12 @@
 
 namespace convoy::engine {
 
-// An object in memory whose content only the engine knows.
+// An object whose content only the engine knows.
 class Opaque : base::NonCopyable {
  public:
   virtual ~Opaque() = default;
+  // Of its content in memory, as far as that can be set aside (Engine::set_aside); else 0.
+  [[nodiscard]] virtual std::uint64_t bytes() const { return 0; }
 };
 class Artifact : public Opaque {};   // data passed between computes
 class Weights : public Artifact {};  // a version of the full model, or a submodel's part of it
@@ -249,6 +251,21 @@ class Engine : base::NonCopyable {
   // Loads weights or an update, as the file says.
   [[nodiscard]] virtual std::shared_ptr<const Artifact> load_artifact(
       const std::filesystem::path& file) const = 0;
+
+  // Writes an update, or the state of a node that trains, into a new file, and gives one of the same
+  // content that takes hardly any memory: it is read from there, to the same bits, whenever it is
+  // needed. The file goes with the last reference. Gives anything else back as it is. Throws
+  // base::UserError naming the file where it cannot be written; so do all functions that need the
+  // content where it cannot be read, or has changed.
+  [[nodiscard]] virtual std::shared_ptr<const Artifact> set_aside(
+      const std::shared_ptr<const Artifact>& artifact,
+      const std::filesystem::path& /*file*/) const {
+    return artifact;
+  }
+  [[nodiscard]] virtual std::shared_ptr<const NodeState> set_aside(
+      const std::shared_ptr<const NodeState>& state, const std::filesystem::path& /*file*/) const {
+    return state;
+  }
 
   // --- between machines -------------------------------------------------------------------------
 

@@ -9,8 +9,6 @@
 #include <span>
 #include <stdexcept>
 
-#include "engine/learning/class_rows.hpp"
-#include "engine/learning/encoded_model.hpp"
 #include "engine/learning/kept_runs.hpp"
 
 namespace convoy::engine {
@@ -27,10 +25,12 @@ double distance(const Layout& layout, const Tensors& a, const Tensors& b) {
   return sum;
 }
 
-double norm(const Layout& layout, const Tensors& delta) {
+double norm(const Layout& layout, const Received& received) {
   double sum = 0;
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (!layout.tensors[i].buffer && delta[i].defined()) sum += l1(delta[i]);
+    if (!layout.tensors[i].buffer && received.update->has(i)) {
+      sum += l1(brought(layout, received, i));
+    }
   }
   return sum;
 }
@@ -183,18 +183,10 @@ class UpdatesView : public Updates {
     return facts_[update];
   }
   [[nodiscard]] double change_l1(std::size_t update) const override {
-    return norm(layout_, updates_[update].update->brings);
+    return norm(layout_, updates_[update]);
   }
   [[nodiscard]] double drift_l1(std::size_t update) const override {
-    return distance(layout_, current_.tensors, received(update).tensors);
-  }
-  [[nodiscard]] const TensorWeights& received(std::size_t update) const {
-    if (updates_[update].base == nullptr) {
-      throw base::UserError(
-          fmt::format("the rule \"{}\" needs what update {} was trained from, and it is not there",
-                      rule_.name(), update));
-    }
-    return *updates_[update].base;
+    return distance(layout_, current_.tensors, base_of(rule_, updates_, update).tensors);
   }
 
  private:
@@ -204,43 +196,6 @@ class UpdatesView : public Updates {
   const std::vector<Received>& updates_;
   std::size_t nodes_;
   std::vector<UpdateFacts> facts_;
-};
-
-// Each update's elements of one tensor, scattered into the full tensor.
-class Scattered {
- public:
-  Scattered(const Layout& layout, std::size_t tensor, const std::vector<Received>& updates,
-            bool by_label)
-      : p_(layout.tensors[tensor]), changes_(updates.size()), holds_(updates.size()) {
-    const auto n = static_cast<std::size_t>(p_.elements());
-    for (std::size_t u = 0; u < updates.size(); ++u) {
-      const TensorUpdate& update = *updates[u].update;
-      changes_[u].assign(n, 0.0F);
-      holds_[u].assign(n, 0);
-      if (!update.brings[tensor].defined()) continue;
-      const Counted counted = counted_of(layout, update, tensor, by_label);
-      const Tensor values = counted.values.contiguous();
-      const float* part = values.data_ptr<float>();
-      for_each_run(p_, counted.kept, [&](std::int64_t full, std::int64_t from, std::int64_t count) {
-        std::copy_n(part + from, count, changes_[u].data() + full);
-        std::fill_n(holds_[u].data() + full, count, std::uint8_t{1});
-      });
-    }
-  }
-  [[nodiscard]] std::vector<const float*> changes() const { return pointers(changes_); }
-  [[nodiscard]] std::vector<const std::uint8_t*> holds() const { return pointers(holds_); }
-
- private:
-  template <class T>
-  static std::vector<const T*> pointers(const std::vector<std::vector<T>>& rows) {
-    std::vector<const T*> all;
-    for (const std::vector<T>& row : rows) all.push_back(row.data());
-    return all;
-  }
-
-  const ParameterTensor& p_;
-  std::vector<std::vector<float>> changes_;
-  std::vector<std::vector<std::uint8_t>> holds_;
 };
 
 // The rule's state for the next version: its slots, starting at 0, independent of the state before.
@@ -264,36 +219,40 @@ std::vector<float*> own_slots(RuleState& state, std::size_t tensor, const Tensor
   return slots;
 }
 
-// Calls the rule for a tensor's changes.
-void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::size_t tensor,
-         const TensorMerge& merged, const Tensor& current, const std::vector<Received>& updates,
+// Elements of a stretch, where a rule asks for each update's.
+std::size_t longest_stretch(const Rule& rule, std::size_t elements, std::size_t updates,
+                            std::size_t bytes) {
+  if (!rule.needs().changes || updates == 0) return elements;
+  const std::size_t each = sizeof(float) + 1 + (rule.needs().received ? sizeof(float) : 0);
+  return std::clamp<std::size_t>(bytes / (each * updates), 1, std::max<std::size_t>(1, elements));
+}
+
+// Calls the rule for a tensor's changes, stretch by stretch.
+void ask(const Rule& rule, const Layout& layout, std::size_t tensor, const TensorMerge& merged,
+         const Tensor& current, const std::vector<Received>& updates,
          std::span<const double> shares, const std::vector<float>& at_work, RuleState& state,
-         std::span<double> change) {
-  Elements e = merged.elements(current, 0, merged.size());
-  if (rule.needs().at_work) e.at_work = at_work.data();
+         std::span<double> change, std::size_t stretch) {
   const std::vector<float*> slots = own_slots(state, tensor, current);
-  e.updates = updates.size();
-  e.shares = shares;
-  e.state = slots;
-  e.aggregations = state.aggregations;
+  const std::size_t most = longest_stretch(rule, merged.size(), updates.size(), stretch);
   std::optional<Scattered> scattered;
-  std::vector<const float*> changes;
-  std::vector<const std::uint8_t*> holds;
-  std::vector<Tensor> began;
-  std::vector<const float*> received;
-  if (rule.needs().changes) {
-    scattered.emplace(layout, tensor, updates, rule.needs().labels);
-    changes = scattered->changes();
-    holds = scattered->holds();
-    e.changes = changes;
-    e.holds = holds;
-    for (std::size_t u = 0; rule.needs().received && u < updates.size(); ++u) {
-      began.push_back(trained_from(layout, view.received(u), *updates[u].update, tensor));
-      received.push_back(began.back().data_ptr<float>());
+  if (rule.needs().changes) scattered.emplace(layout, rule, tensor, updates, most);
+  for (std::size_t from = 0; from < merged.size(); from += most) {
+    Elements e = merged.elements(current, from, std::min(most, merged.size() - from));
+    if (rule.needs().at_work) e.at_work = at_work.data() + from;
+    std::vector<float*> here;
+    for (float* slot : slots) here.push_back(slot + from);
+    e.updates = updates.size();
+    e.shares = shares;
+    e.state = here;
+    e.aggregations = state.aggregations;
+    if (scattered) {
+      scattered->fill(from, e.size);
+      e.changes = scattered->changes();
+      e.holds = scattered->holds();
+      e.received = scattered->received();
     }
-    e.received = received;
+    rule.combine(e, change.subspan(from, e.size));
   }
-  rule.combine(e, change);
 }
 
 // The share of one sample in all those of the updates: the unit in which those at work count.
@@ -314,7 +273,7 @@ double share_of_a_sample(const Rule& rule, const std::vector<Received>& updates,
 
 Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
              std::int64_t version, const std::vector<Received>& updates, const RuleState* state,
-             const Others& others) {
+             const Others& others, std::size_t stretch) {
   const bool by_label = rule.needs().labels;
   const UpdatesView view(layout, rule, current, version, updates, others.nodes);
   const double per_sample = share_of_a_sample(rule, updates, others);
@@ -335,9 +294,8 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
   std::vector<double> change;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    const bool anybody = std::any_of(updates.begin(), updates.end(), [&](const Received& r) {
-      return r.update->brings[i].defined();
-    });
+    const bool anybody = std::any_of(updates.begin(), updates.end(),
+                                     [&](const Received& r) { return r.update->has(i); });
     if (!anybody) {
       merged.weights.push_back(current.tensors[i]);  // shares memory with the version before
       counted[i] = !rest_is_own;
@@ -346,9 +304,8 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
     }
     const auto add_to = [&](auto& tensor) {
       for (std::size_t u = 0; u < updates.size(); ++u) {
-        const TensorUpdate& update = *updates[u].update;
-        if (!update.brings[i].defined()) continue;
-        const Counted counted = counted_of(layout, update, i, by_label);
+        if (!updates[u].update->has(i)) continue;
+        const Counted counted = counted_of(layout, updates[u], i, by_label);
         tensor.add(counted.values, counted.kept, report.shares[u]);
       }
     };
@@ -364,8 +321,8 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
     const std::vector<float> at_work = rule.needs().at_work
                                            ? weight_at_work(layout, i, *others.at_work, per_sample)
                                            : std::vector<float>();
-    ask(rule, view, layout, i, tensor, current.tensors[i], updates, report.shares, at_work,
-        merged.state, change);
+    ask(rule, layout, i, tensor, current.tensors[i], updates, report.shares, at_work, merged.state,
+        change, stretch);
     Tensor next = tensor.apply(current.tensors[i], change);
     // What is masked stays, whatever the rule remembers of it.
     if (!current.masks.empty() && current.masks[i].defined()) {
@@ -404,10 +361,10 @@ std::shared_ptr<const TensorUpdate> combine(const Layout& layout,
     if (!is_in(p, a, combined->submodel)) continue;
     const auto add_to = [&](auto& tensor) {
       for (const TensorUpdate* update : updates) {
-        if (!update->brings[i].defined()) continue;
+        if (!update->has(i)) continue;
         const double share = combined->samples > 0 ? update->samples / combined->samples
                                                    : 1 / static_cast<double>(updates.size());
-        const Counted counted = counted_of(layout, *update, i, by_label);
+        const Counted counted = counted_of(layout, Received{update}, i, by_label);
         tensor.add(counted.values, counted.kept, share);
       }
     };

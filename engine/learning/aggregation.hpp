@@ -4,17 +4,9 @@
 // them into one update.
 
 #include "engine/learning/at_work.hpp"
-#include "engine/learning/tensors.hpp"
-#include "engine/rules/rule.hpp"
+#include "engine/learning/received.hpp"
 
 namespace convoy::engine {
-
-// An update and the version it was trained from (of which its node may have been sent less:
-// trained_from()).
-struct Received {
-  const TensorUpdate* update = nullptr;
-  const TensorWeights* base = nullptr;  // null unless the rule needs it
-};
 
 struct Merged {
   Tensors weights;
@@ -29,6 +21,10 @@ struct Others {
   std::optional<std::vector<Holder>> at_work = {};  // for a rule that needs it
 };
 
+// Memory for the elements of a tensor by update, where a rule asks for these (Needs::changes): a
+// longer tensor is taken in stretches.
+constexpr std::size_t stretch_bytes = 64 << 20;
+
 // Applies the rule to version `version`. Updates are added in the given order, in double precision.
 // Running statistics (buffers) are always averaged by the updates' shares and do not count in
 // norms. Layers that are the nodes' own (UpdateOrigin::rest_is_own) stay as they are, and the
@@ -36,7 +32,8 @@ struct Others {
 // base::UserError if an input that the rule needs is missing.
 Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
              std::int64_t version, const std::vector<Received>& updates,
-             const RuleState* state = nullptr, const Others& others = {});
+             const RuleState* state = nullptr, const Others& others = {},
+             std::size_t stretch = stretch_bytes);
 
 // Combines several updates into one: see Combine in engine/api/work.hpp. Its submodel is the
 // smallest that holds all of theirs; an element held by none of them gets a change of 0.

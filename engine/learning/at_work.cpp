@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/learning/kept_runs.hpp"
+#include "engine/learning/stored_tensors.hpp"
 #include "engine/model/windows.hpp"
 
 namespace convoy::engine {
@@ -33,7 +34,7 @@ Holder holder_of(const EngineContext& context, const TaskAtWork& task) {
     case Selection::magnitude:
       break;
   }
-  if (task.state) holder.submodel = inside(*task.state).submodel;
+  if (task.state) holder.submodel = submodel_in(*task.state);
   holder.is_expected = !task.state && task.brief.choose_masks;
   return holder;
 }

@@ -4,12 +4,17 @@
 
 namespace convoy::engine {
 
+Kept brought_rows(const Layout& layout, const TensorUpdate& update, std::size_t tensor) {
+  const ParameterTensor& p = layout.tensors[tensor];
+  return update.block ? kept_of(p, update.block->rows[tensor])
+                      : kept_of(p, *layout.architecture, update.submodel);
+}
+
 Counted counted_of(const Layout& layout, const TensorUpdate& update, std::size_t tensor,
                    bool by_label) {
   const ParameterTensor& p = layout.tensors[tensor];
-  const Tensor& values = update.brings[tensor];
-  Kept kept = update.block ? kept_of(p, update.block->rows[tensor])
-                           : kept_of(p, *layout.architecture, update.submodel);
+  const Tensor values = update.tensor(tensor);
+  Kept kept = brought_rows(layout, update, tensor);
   if (update.block && by_label) {
     throw base::UserError(
         "an update holds a block of the parameters, and the rule of the aggregation counts rows by "

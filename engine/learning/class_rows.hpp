@@ -18,6 +18,9 @@ struct Counted {
 Counted counted_of(const Layout& layout, const TensorUpdate& update, std::size_t tensor,
                    bool by_label);
 
+// Its rows and columns alone, of an update of which all that it brings counts.
+Kept brought_rows(const Layout& layout, const TensorUpdate& update, std::size_t tensor);
+
 // The labels of all these updates together, rising.
 std::vector<int> labels_of(const std::vector<const TensorUpdate*>& updates);
 

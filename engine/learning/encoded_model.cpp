@@ -81,7 +81,7 @@ Tensor trained_from(const Layout& layout, const TensorWeights& version, const Te
                     std::size_t tensor) {
   const ParameterTensor& p = layout.tensors[tensor];
   const Tensor& full = version.tensors[tensor];
-  if (!update.received_as || p.buffer || !update.brings[tensor].defined()) return full;
+  if (!update.received_as || p.buffer || !update.has(tensor)) return full;
   const at::NoGradGuard no_grad;
   const Architecture& a = *layout.architecture;
   const Submodel sent = update.received_as->is_wide ? widened(a, update.submodel) : update.submodel;

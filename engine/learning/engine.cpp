@@ -23,6 +23,7 @@
 #include "engine/learning/own_layers.hpp"
 #include "engine/learning/sampled.hpp"
 #include "engine/learning/session.hpp"
+#include "engine/learning/stored_tensors.hpp"
 #include "engine/rules/registry.hpp"
 
 namespace convoy::engine {
@@ -80,7 +81,9 @@ class LibTorchEngine : public Engine {
 
   [[nodiscard]] std::unique_ptr<Session> open(const TaskInput& input,
                                               std::stop_token stop) const override {
-    return std::make_unique<TaskSession>(context_, input, std::move(stop));
+    TaskInput in_hand = input;
+    if (in_hand.state) in_hand.state = in_memory(in_hand.state);
+    return std::make_unique<TaskSession>(context_, std::move(in_hand), std::move(stop));
   }
   [[nodiscard]] bool needs_received() const override {
     return context_.rules.aggregation.rule->needs().received;
@@ -149,7 +152,7 @@ class LibTorchEngine : public Engine {
                                         double rate, const std::stop_token& stop) const override {
     std::vector<Evaluation> all;
     for (const auto& node : nodes) {
-      const auto model = with_own(context_.layout, inside(weights), inside(*node));
+      const auto model = with_own(context_.layout, inside(weights), *in_memory(node));
       all.push_back(evaluate(*model, rate, stop));
     }
     return mean_of(all);
@@ -161,22 +164,32 @@ class LibTorchEngine : public Engine {
                                     effective(context_, inside(weights))));
   }
   void save(const NodeState& state, const std::filesystem::path& file) const override {
-    write_safetensors(file, to_file(context_.layout, inside(state)));
+    write_safetensors(file, to_file(context_.layout, *in_memory(state)));
   }
   void save_own(const NodeState& state, const std::filesystem::path& file,
                 const Metadata& about) const override {
-    write_safetensors(file, own_to_file(context_.layout, inside(state), about));
+    write_safetensors(file, own_to_file(context_.layout, *in_memory(state), about));
   }
   void save(const Artifact& artifact, const std::filesystem::path& file) const override {
     if (const auto* weights = dynamic_cast<const TensorWeights*>(&artifact)) {
       save(*weights, file, {});
     } else if (const auto* update = dynamic_cast<const TensorUpdate*>(&artifact)) {
-      write_safetensors(file, to_file(context_.layout, *update, Masks::with));
+      write_safetensors(file, to_file(context_.layout, *in_memory(*update), Masks::with));
     } else {
       throw base::UserError(file.string() +
                             ": what is to be stored is neither a version of the model nor an "
                             "update (updates of stages must be joined first)");
     }
+  }
+  [[nodiscard]] std::shared_ptr<const Artifact> set_aside(
+      const std::shared_ptr<const Artifact>& artifact,
+      const std::filesystem::path& file) const override {
+    return stored(artifact, file);
+  }
+  [[nodiscard]] std::shared_ptr<const NodeState> set_aside(
+      const std::shared_ptr<const NodeState>& state,
+      const std::filesystem::path& file) const override {
+    return stored(state, file);
   }
   [[nodiscard]] std::shared_ptr<const Weights> load_weights(
       const std::filesystem::path& file) const override {

@@ -2,6 +2,7 @@
 
 #include "engine/learning/gates.hpp"
 #include "engine/learning/sampled.hpp"
+#include "engine/learning/stored_tensors.hpp"
 #include "engine/model/windows.hpp"
 
 namespace convoy::engine {
@@ -57,7 +58,7 @@ Submodel first_submodel(const EngineContext& context, const TaskInput& input) {
         break;
     }
   }
-  if (input.state) return inside(*input.state).submodel;
+  if (input.state) return submodel_in(*input.state);
   return plain;
 }
 

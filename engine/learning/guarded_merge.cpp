@@ -14,20 +14,19 @@ double size_of(const Layout& layout, const TensorUpdate& update) {
   double squares = 0;
   double elements = 0;
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    const Tensor& t = update.brings[i];
-    if (layout.tensors[i].buffer || !t.defined()) continue;
+    if (layout.tensors[i].buffer || !update.has(i)) continue;
+    const Tensor t = update.tensor(i);
     squares += t.to(at::kDouble).square().sum().item<double>();
     elements += static_cast<double>(t.numel());
   }
   return elements > 0 ? std::sqrt(squares / elements) : 0;
 }
 
-double largest_change(const Layout& layout, const TensorUpdate& update) {
+double largest_change(const Layout& layout, const Received& received) {
   double most = 0;
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    const Tensor& t = update.brings[i];
-    if (layout.tensors[i].buffer || !t.defined()) continue;
-    most = std::max(most, t.abs().max().item<double>());
+    if (layout.tensors[i].buffer || !received.update->has(i)) continue;
+    most = std::max(most, brought(layout, received, i).abs().max().item<double>());
   }
   return most;
 }
@@ -40,19 +39,7 @@ double median_of(std::vector<double> values) {
   return (*middle + *std::max_element(values.begin(), middle)) / 2;
 }
 
-std::unique_ptr<TensorUpdate> scaled(const Layout& layout, const TensorUpdate& update,
-                                     double factor) {
-  auto copy = std::make_unique<TensorUpdate>(UpdateOrigin(update));
-  for (std::size_t i = 0; i < layout.size(); ++i) {
-    const Tensor& t = update.brings[i];
-    const bool changes = t.defined() && !layout.tensors[i].buffer;
-    // In double, since the factor may be below the range of FP32.
-    copy->brings.push_back(changes ? t.to(at::kDouble).mul_(factor).to(at::kFloat) : t);
-  }
-  return copy;
-}
-
-// The updates scaled to the bound; owns the scaled copies.
+// The updates scaled to the bound.
 class Bounded {
  public:
   Bounded(const Layout& layout, double bound, std::vector<Received> updates,
@@ -68,8 +55,7 @@ class Bounded {
       }
       const double most = bound * median_of(std::move(others));
       if (most > 0 && sizes[u] > most) {
-        own_.push_back(scaled(layout, *updates_[u].update, most / sizes[u]));
-        updates_[u].update = own_.back().get();
+        updates_[u].scale = most / sizes[u];
         limited_.push_back(u);
         sizes_.push_back(most);
       } else {
@@ -85,7 +71,6 @@ class Bounded {
 
  private:
   std::vector<Received> updates_;
-  std::vector<std::unique_ptr<TensorUpdate>> own_;
   std::vector<std::size_t> limited_;
   std::vector<double> sizes_;
 };
@@ -125,10 +110,10 @@ Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
     for (const std::size_t u : taken) given.push_back(bounded.updates()[u]);
     merged = merge(layout, *options.rule, current, version, given, state, others);
     if (is_sound(merged)) break;
-    taken.erase(std::max_element(taken.begin(), taken.end(), [&](std::size_t a, std::size_t b) {
-      return largest_change(layout, *bounded.updates()[a].update) <
-             largest_change(layout, *bounded.updates()[b].update);
-    }));
+    std::vector<double> changes;
+    for (const Received& r : given) changes.push_back(largest_change(layout, r));
+    const auto largest = std::max_element(changes.begin(), changes.end());
+    taken.erase(taken.begin() + (largest - changes.begin()));
     if (!taken.empty()) continue;
     merged = unchanged(layout, current, state);
     break;

@@ -129,11 +129,11 @@ Tensors reconfigured(const Layout& layout, const TensorWeights& version,
   const at::NoGradGuard no_grad;
   std::vector<Tensor> sums(layout.size());  // double
   for (const TensorUpdate* update : updates) {
-    if (update->squares.empty()) continue;
+    if (!update->has_squares()) continue;
     for (std::size_t i = 0; i < layout.size(); ++i) {
       if (layout.tensors[i].buffer) continue;
       if (!sums[i].defined()) sums[i] = at::zeros(layout.tensors[i].shape, at::kDouble);
-      sums[i].add_(update->squares[i]);
+      sums[i].add_(update->square(i));
     }
   }
   if (std::ranges::none_of(sums, [](const Tensor& t) { return t.defined(); })) return version.masks;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/learning/stored_tensors.hpp"
+
 namespace convoy::engine {
 namespace {
 
@@ -32,6 +34,12 @@ Kept within(const Kept& there, const Kept& kept) {
     throw base::UserError("the part of the model that was received does not hold the submodel");
   }
   return {within(there.rows, kept.rows), within(there.columns, kept.columns)};
+}
+
+std::uint64_t bytes_in(const Tensors& tensors) {
+  std::uint64_t sum = 0;
+  for (const Tensor& t : tensors) sum += t.defined() ? t.nbytes() : 0;
+  return sum;
 }
 
 }  // namespace
@@ -90,6 +98,20 @@ Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submod
   return parts;
 }
 
+std::uint64_t TensorUpdate::bytes() const {
+  std::uint64_t sum = bytes_in(brings) + bytes_in(squares);
+  for (const Encoded& e : encoded) sum += e.places.size() + e.values.size();
+  return sum;
+}
+
+std::uint64_t TensorState::bytes() const {
+  std::uint64_t sum = bytes_in(logits) + bytes_in(residual) + bytes_in(squares) + bytes_in(own);
+  for (const Tensors& slot : optimizer ? optimizer->slots : std::vector<Tensors>()) {
+    sum += bytes_in(slot);
+  }
+  return sum;
+}
+
 // Only the engine creates these classes, so the casts are safe.
 const TensorWeights& inside(const Weights& weights) {
   return static_cast<const TensorWeights&>(weights);  // NOLINT(*-static-cast-downcast)
@@ -101,7 +123,7 @@ std::shared_ptr<const TensorWeights> as_weights(const std::shared_ptr<const Arti
   return std::dynamic_pointer_cast<const TensorWeights>(artifact);
 }
 std::shared_ptr<const TensorUpdate> as_update(const std::shared_ptr<const Artifact>& artifact) {
-  return std::dynamic_pointer_cast<const TensorUpdate>(artifact);
+  return in_memory(std::dynamic_pointer_cast<const TensorUpdate>(artifact));
 }
 const TensorState& inside(const NodeState& state) {
   return static_cast<const TensorState&>(state);  // NOLINT(*-static-cast-downcast)

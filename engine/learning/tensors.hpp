@@ -131,10 +131,28 @@ struct UpdateOrigin {
   bool rest_is_own = false;
 };
 
+// Where the tensors of an update lie that waits in a file (stored_tensors.hpp).
+class StoredTensors;
+struct StoredUpdate {
+  std::unique_ptr<const StoredTensors> tensors;
+  std::size_t brings = 0;  // numbers of tensors
+  std::size_t squares = 0;
+  std::vector<float> scales;  // of what is sent compressed, by tensor; or empty
+};
+
 class TensorUpdate : public Update, public UpdateOrigin {
  public:
   TensorUpdate() = default;
   explicit TensorUpdate(const UpdateOrigin& origin) : UpdateOrigin(origin) {}
+
+  // It waits in a file: the lists of tensors below are empty, and these read one from there
+  // (base::UserError where the file is not as it was). Null: it is in memory.
+  std::shared_ptr<const StoredUpdate> stored;
+  [[nodiscard]] bool has(std::size_t tensor) const;  // among those that it brings
+  [[nodiscard]] Tensor tensor(std::size_t tensor) const;
+  [[nodiscard]] bool has_squares() const;
+  [[nodiscard]] Tensor square(std::size_t tensor) const;
+  [[nodiscard]] std::uint64_t bytes() const override;
 
   // Sliced, on the host: changes of parameters, values of running statistics (buffers). Under
   // ElementKind::sampled, of parameters: what was sampled, .99 for a one and .01 for a zero.
@@ -170,11 +188,12 @@ class TensorState : public NodeState {
   // Values of the layers that are the node's own, whole, on the host; undefined for others; or
   // empty.
   Tensors own;
+  [[nodiscard]] std::uint64_t bytes() const override;
 };
 
 const TensorWeights& inside(const Weights& weights);
 const TensorUpdate& inside(const Update& update);
-// Null for other artifacts.
+// Null for other artifacts. An update that waits in a file is read.
 std::shared_ptr<const TensorWeights> as_weights(const std::shared_ptr<const Artifact>& artifact);
 std::shared_ptr<const TensorUpdate> as_update(const std::shared_ptr<const Artifact>& artifact);
 const TensorState& inside(const NodeState& state);

@@ -131,7 +131,7 @@ CheckpointFolder::CheckpointFolder(std::filesystem::path folder, std::string sce
                                    std::shared_ptr<const engine::Engine> engine)
     : folder_(std::move(folder)), hash_(std::move(scenario_hash)), engine_(std::move(engine)) {}
 
-Checkpoint CheckpointFolder::read() const {
+Checkpoint CheckpointFolder::read(HeldResults& held) const {
   Checkpoint c;
   const std::filesystem::path path = folder_ / index_name;
   if (!std::filesystem::exists(path)) return c;
@@ -158,7 +158,7 @@ Checkpoint CheckpointFolder::read() const {
     std::map<std::pair<NodeId, TaskId>, std::shared_ptr<const engine::NodeState>> loaded;
     const StateLoader load_state = [&](NodeId node, TaskId task) {
       auto& state = loaded[{node, task}];
-      if (!state) state = engine_->load_state(folder_ / state_file(node, task));
+      if (!state) state = held.keep(engine_->load_state(folder_ / state_file(node, task)));
       return state;
     };
     for (const json& s : index.at("states")) {
@@ -174,7 +174,7 @@ Checkpoint CheckpointFolder::read() const {
     for (const json& l : index.at("live")) {
       const TaskId task = l.at(0);
       LiveTask live{l.at(1), weights[l.at(1)], nullptr};
-      if (l.at(2)) live.result = engine_->load_artifact(folder_ / result_file(task));
+      if (l.at(2)) live.result = held.keep(engine_->load_artifact(folder_ / result_file(task)));
       if (!live.result && !live.received) damaged("a version is missing");
       if (l.size() > 3) live.at_work = at_work_from(l.at(3), path.string(), load_state);
       c.live[task] = std::move(live);

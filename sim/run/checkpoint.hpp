@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/api/engine.hpp"
+#include "sim/run/held_results.hpp"
 #include "sim/task/graph.hpp"
 
 namespace convoy::sim {
@@ -99,8 +100,8 @@ class CheckpointFolder {
                    std::shared_ptr<const engine::Engine> engine);
 
   // Reads the checkpoint; without an index an empty one. Throws base::UserError naming the file if
-  // it cannot be read or belongs to another scenario.
-  [[nodiscard]] Checkpoint read() const;
+  // it cannot be read or belongs to another scenario. Results and states are held as others are.
+  [[nodiscard]] Checkpoint read(HeldResults& held) const;
   // Keeps existing files that are still needed and removes the others. A process killed at any
   // moment leaves the old checkpoint or the new one.
   void write(const Checkpoint& checkpoint) const;

@@ -19,6 +19,8 @@ constexpr std::chrono::milliseconds a_moment(50);
 // Priority of a task whose result the simulation needs next: before all others.
 constexpr double first_of_all = std::numeric_limits<double>::infinity();
 
+constexpr double bytes_in_a_mib = 1 << 20;
+
 }  // namespace
 
 Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine> engine,
@@ -26,6 +28,8 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
     : scenario_(scenario),
       engine_(std::move(engine)),
       options_(std::move(options)),
+      held_(engine_, options_.folder.empty() ? "" : options_.folder / "held",
+            static_cast<std::uint64_t>(scenario.output.held_mib * bytes_in_a_mib)),
       written_(std::chrono::steady_clock::now()),
       groups_(engine_, pool_),
       flow_(engine_, pool_),
@@ -33,7 +37,7 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
   if (!options_.folder.empty()) {
     folder_.emplace(options_.folder / "checkpoint", scenario.course, engine_);
     if (options_.resume) {
-      resumed_ = folder_->read();
+      resumed_ = folder_->read(held_);
     } else {
       folder_->remove();
     }
@@ -218,9 +222,11 @@ void Learner::compute(Live& live) {
   const bool is_waited_for = !live.order.consumes.empty();
   const double cost = is_waited_for ? first_of_all : live.flops;
   live.job = pool_.submit<engine::Outcome>(
-      cost, [engine = engine_, task = std::move(task), chosen](const std::stop_token& stop) {
-        return carry_out(*engine, task, stop,
-                         [&](const engine::Submodel& kept) { chosen->set_value(kept); });
+      cost, [this, task = std::move(task), chosen](const std::stop_token& stop) {
+        engine::Outcome outcome = carry_out(
+            *engine_, task, stop, [&](const engine::Submodel& kept) { chosen->set_value(kept); });
+        hold(outcome);
+        return outcome;
       });
 }
 
@@ -296,6 +302,7 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
                             : live.order.shared  ? wait_for_shared(task)
                             : live.order.in_time ? wait_for_flow(task)
                                                  : wait(*live.job);
+  if (!live.job) hold(outcome);
   live.job.reset();
   live.flops = 0;
   TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};

@@ -16,6 +16,7 @@
 #include "base/non_copyable.hpp"
 #include "sim/run/checkpoint.hpp"
 #include "sim/run/groups.hpp"
+#include "sim/run/held_results.hpp"
 #include "sim/run/real_nodes.hpp"
 #include "sim/run/task_computation.hpp"
 #include "sim/run/update_folder.hpp"
@@ -77,6 +78,8 @@ class Learner : base::NonCopyable {
   // Of this process: results that a resumed run knows already do not count. Tasks that were given
   // up count as done.
   [[nodiscard]] LearningWork work() const;
+  // What waits in memory and in files, for those that ask how much that is.
+  [[nodiscard]] const HeldResults& held() const { return held_; }
 
   // Starts to evaluate the present version and gives its number; finish_evaluation() waits for the
   // evaluation.
@@ -133,10 +136,13 @@ class Learner : base::NonCopyable {
   [[nodiscard]] bool replaying() const { return version_ < resumed_.version; }
   Live& live_task(TaskId task);
   void note_own_layers();
+  // Holds what of a task's outcome waits: its update, and its node's state.
+  void hold(engine::Outcome& outcome);
 
   const Scenario& scenario_;
   std::shared_ptr<const engine::Engine> engine_;
   LearnerOptions options_;
+  HeldResults held_;
   std::optional<CheckpointFolder> folder_;
   std::optional<UpdateFolder> updates_;  // updates of real nodes
 

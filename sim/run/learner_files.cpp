@@ -1,10 +1,16 @@
-// What a learner writes: checkpoints and the model.
+// What a learner writes: results that wait, checkpoints and the model.
 
 #include <fmt/format.h>
 
 #include "sim/run/learner.hpp"
 
 namespace convoy::sim {
+
+void Learner::hold(engine::Outcome& outcome) {
+  if (!outcome.finite) return;  // nobody takes it
+  outcome.result = held_.keep(std::move(outcome.result));
+  outcome.state = held_.keep(std::move(outcome.state));
+}
 
 // Removes updates whose tasks the checkpoint contains; a resumed run may ask for all others.
 void Learner::collect_updates() const {

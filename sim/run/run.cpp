@@ -367,6 +367,10 @@ class Run : public WorldListener, public RunView {
     host["file"] = scenario_.file;
     host["workers"] = learner_ ? fmt::format("{}", workers()) : "0";
     host["device"] = learner_ ? options_.device : "";
+    if (learner_) {
+      host["held_bytes_most"] = fmt::format("{}", learner_->held().most_in_memory());
+      host["set_aside"] = fmt::format("{}", learner_->held().set_aside());
+    }
     host["wall_time_s"] = fmt::format("{:.6f}", summary.wall_time_s);
     host["cpu_time_s"] = fmt::format("{:.6f}", cpu_s);
     host["ended_unix_s"] = fmt::format("{}", std::time(nullptr));

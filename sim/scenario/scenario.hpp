@@ -98,6 +98,9 @@ struct HilOptions {
 struct OutputOptions {
   double checkpoint_s = 60;  // wall time between checkpoints of the learning
   RecordLevel record = RecordLevel::activity;
+  // Memory for what was learned and waits to be aggregated, and for what nodes keep; the rest of it
+  // waits in files.
+  double held_mib = 512;
   double progress_s = 5;  // between progress lines if stderr is no terminal
 };
 

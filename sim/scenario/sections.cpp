@@ -147,6 +147,10 @@ OutputOptions read_output(TableReader reader) {
   output.checkpoint_s =
       reader.number({"checkpoint_s", "wall time between two checkpoints of the learning, s"},
                     at_least(0).up_to(1e9), output.checkpoint_s);
+  output.held_mib = reader.number(
+      {"held_mib",
+       "memory for updates that wait and states that nodes keep, MiB; the rest waits in files"},
+      at_least(0).up_to(1e9), output.held_mib);
   output.progress_s = reader.number({"progress_s", "wall time between two progress lines, s"},
                                     above(0).up_to(1e6), output.progress_s);
   reader.finish();
