@@ -119,8 +119,8 @@ TEST_P(EverySchedule, EndsWithTimingAlone) {
   EXPECT_GE(std::stoi(query("timing", "SELECT COUNT(*) FROM aggregation")[0]), 1);
 }
 
-// One worker, two workers, and a run that was killed and resumed give the same bits, and so does one
-// with little memory for what waits.
+// One worker, two workers, and a run that was killed and resumed give the same bits, and so does
+// one with little memory for what waits.
 TEST_P(EverySchedule, LearnsTheSameBitsKilledOrNotWithAnyWorkers) {
   Output output = run("whole", "--workers 1");
   ASSERT_EQ(output.status, 0) << output.err;
