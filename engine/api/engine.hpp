@@ -252,9 +252,9 @@ class Engine : base::NonCopyable {
   [[nodiscard]] virtual std::shared_ptr<const Artifact> load_artifact(
       const std::filesystem::path& file) const = 0;
 
-  // Writes an update, or the state of a node that trains, into a new file, and gives one of the same
-  // content that takes hardly any memory: it is read from there, to the same bits, whenever it is
-  // needed. The file goes with the last reference. Gives anything else back as it is. Throws
+  // Writes an update, or the state of a node that trains, into a new file, and gives one of the
+  // same content that takes hardly any memory: it is read from there, to the same bits, whenever it
+  // is needed. The file goes with the last reference. Gives anything else back as it is. Throws
   // base::UserError naming the file where it cannot be written; so do all functions that need the
   // content where it cannot be read, or has changed.
   [[nodiscard]] virtual std::shared_ptr<const Artifact> set_aside(
