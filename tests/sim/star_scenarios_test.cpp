@@ -172,7 +172,8 @@ TEST(StarScenarios, HaveTheSameEventsInTheSameOrderWithEitherSolver) {
 // their own, at the same time. So no two nodes are alike here.
 void make_unlike(Scenario& scenario) {
   double by = 1;
-  for (NodeConfig& node : scenario.world.nodes) {
+  for (NodeId id = 0; id < std::ssize(scenario.world.nodes); ++id) {
+    NodeConfig& node = scenario.world.nodes[id];
     by += 1.3e-3;
     node.link.up_bps *= by;
     node.link.down_bps *= by;
