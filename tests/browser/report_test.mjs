@@ -374,7 +374,7 @@ test('a run that failed, and one that was killed', async () => {
 import sqlite3, sys
 store = sqlite3.connect(sys.argv[1] + "/run.sqlite")
 store.execute("UPDATE run SET status = 'running', virtual_time_s = NULL")
-store.execute("UPDATE node SET busy_s = NULL, peak_memory_bytes = NULL")
+store.execute("UPDATE node_group SET busy_s = NULL, peak_memory_bytes = NULL")
 store.execute("DELETE FROM task WHERE id > 20")
 store.commit()`,
     killed,
