@@ -57,6 +57,10 @@ class PlanChoice {
     by_memory.order = DeviceOrder::memory;
     try_planner([&](const PipelineProblem& p) { return plan_asteroid(p, options_.search); });
     try_planner([&](const PipelineProblem& p) { return plan_asteroid(p, by_memory); });
+    if (!options_.search.may_leave_out) {
+      if (!best_) throw base::UserError(why_);
+      fewest_devices_ = devices_in(*best_);  // of all that there are; some may get no sample
+    }
     const std::string why = why_;
     if (problem_.devices.size() <= most_to_search_again) {
       for (const double faster : {2.0, 6.0}) {  // both ways at once; by groups of three, too
@@ -105,7 +109,14 @@ class PlanChoice {
     }
   }
 
+  static std::size_t devices_in(const PipelinePlan& plan) {
+    std::size_t devices = 0;
+    for (const PipelineStage& stage : plan.stages) devices += stage.members.size();
+    return devices;
+  }
+
   bool consider(const PipelinePlan& plan) {
+    if (devices_in(plan) < fewest_devices_) return false;
     const double round_s = round_on_lanes(problem_, plan);
     if (best_ && round_s >= best_s_ * (1 - enough)) return false;
     best_ = plan;
@@ -244,6 +255,7 @@ class PlanChoice {
   int left_ = 0;  // changes that may still be judged
   std::optional<PipelinePlan> best_;
   double best_s_ = 0;
+  std::size_t fewest_devices_ = 0;  // of a plan that may be taken
   std::string why_ = "asteroid: no plan fits";
 };
 

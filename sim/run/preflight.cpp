@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/text.hpp"
-#include "engine/api/pipeline_work.hpp"
+#include "engine/api/microbatch_part.hpp"
 #include "engine/model/costs.hpp"
 #include "engine/model/stage.hpp"
 #include "engine/model/submodel.hpp"
@@ -208,16 +208,15 @@ static bool require_samples_of_pipeline(const Scenario& scenario, const PlannedT
   std::optional<engine::Trace> trace;
   for (const Activity& activity : task.graph->activities()) {
     if (task.members[static_cast<std::size_t>(activity.at)] != task.node) continue;
-    const auto* part = std::get_if<engine::ForwardPart>(&activity.work);
-    if (part == nullptr) continue;
+    const auto part = engine::microbatch_part(activity.work);
+    if (!part) continue;
     if (!trace) trace = engine::trace(a, engine::full_submodel(a));
-    const engine::Stage layers{part->first, part->last};
-    if (part->to - part->from > 1 || !engine::needs_two_samples(*trace, layers)) continue;
+    if (part->samples > 1 || !engine::needs_two_samples(*trace, part->layers)) continue;
     throw base::UserError(fmt::format(
         "node {}: {} normalizes over the batch there and cannot train on one sample at a time, and "
         "of each micro-batch of {} samples {} gets one; raise schedule.pipeline.microbatch, or "
         "give the stage fewer devices",
-        scenario.world.nodes[task.node].name.of(task.node), a.name, part->samples, task.label));
+        scenario.world.nodes[task.node].name.of(task.node), a.name, part->of, task.label));
   }
   return trace.has_value();
 }

@@ -115,6 +115,11 @@ PipelineKeys read_pipeline_keys(TableReader& common) {
                         base::at_least(1).up_to(1e6), keys.heartbeat.missed));
   keys.heartbeat.bytes = heartbeat.number({"bytes", "of a heartbeat"}, base::at_least(0).up_to(1e9),
                                           keys.heartbeat.bytes);
+  for (const char* key : {"missed", "bytes"}) {
+    if (!keys.heartbeat.period_s && heartbeat.has(key)) {
+      heartbeat.error(key, "says nothing without period_s: no heartbeats are sent");
+    }
+  }
   heartbeat.finish();
   TableReader replan = reader.table({"replan", "new plans for changed speeds"});
   keys.replan.change = replan.number(

@@ -93,6 +93,11 @@ Orders PipelineSchedule::on(const Event& event) {
   return orders;
 }
 
+bool PipelineSchedule::is_needed(NodeId node) const {
+  const bool gives_weights = doing_ == Doing::move && weights_at_ && weights_at_->uses(node);
+  return gives_weights || (current_ && current_->uses(node));
+}
+
 void PipelineSchedule::note(const Event& event) {
   const bool is_ours = at_work_ != no_task && event.task == at_work_;
   switch (event.kind) {
@@ -103,8 +108,7 @@ void PipelineSchedule::note(const Event& event) {
     case EventKind::node_lost:
       present_[event.node] = false;
       // Who is absent at the run's start has never been there.
-      if (planner_.keys().heartbeat.period_s && at_work_ != no_task && current_ &&
-          current_->uses(event.node)) {
+      if (planner_.keys().heartbeat.period_s && at_work_ != no_task && is_needed(event.node)) {
         losses_[event.node] = {event.time, planner_.keys().heartbeat.noticed_s(event.time)};
       }
       break;

@@ -8,7 +8,9 @@
 // there takes no virtual time, as an evaluation takes none), and coordinates. At first every device
 // has the weights of its stage.
 //
-// With heartbeats (PipelineKeys::heartbeat) nothing is done about a loss before it is noticed.
+// With heartbeats (PipelineKeys::heartbeat) nothing is done about a loss before it is noticed, or,
+// where others have been lost since, before all of them are: a round without the first would fail
+// on them. Heartbeats are charged to rounds; during moves and waits they cost nothing.
 //
 // A loss ends the task under way, and all that it has computed is done anew: versions hold whole
 // tasks only, so that no micro-batch is left out or counted twice.
@@ -54,6 +56,8 @@ class PipelineSchedule : public Schedule {
   enum class Doing { nothing, move, round };
 
   void note(const Event& event);
+  // A device of the plan, or of the move to it.
+  [[nodiscard]] bool is_needed(NodeId node) const;
   // Whether a device of the plan is lost of which the server does not know yet. Sets a timer.
   [[nodiscard]] bool is_unaware(double now, Orders& orders);
   // Plans, if it is time for that, and begins the next task.

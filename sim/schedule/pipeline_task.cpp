@@ -47,7 +47,7 @@ void add_runtimes(const Setting& setting, const std::vector<NodeId>& members, Ta
 // What a pass's heartbeats come to, as one small transfer of each device to the server.
 void add_heartbeats(const PipelineKeys& keys, double pass_s, int server, TaskGraph& graph) {
   if (!keys.heartbeat.period_s) return;
-  const double beats = std::max(1.0, std::ceil(pass_s / *keys.heartbeat.period_s));
+  const double beats = pass_s / *keys.heartbeat.period_s;  // on the average
   for (int role = 0; role < graph.roles(); ++role) {
     if (role == server) continue;
     const int sent = graph.artifact("heartbeats", beats * keys.heartbeat.bytes, role);

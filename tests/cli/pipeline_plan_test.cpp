@@ -181,7 +181,7 @@ TEST_F(PipelinePlan, ALearningRunNeedsTwoSamplesWhereABatchNormSeesOnePosition) 
                       HasSubstr("raise schedule.pipeline.microbatch")));
   }
   const Output two = convoy("check " + file + " " + learns +
-                            "--set schedule.pipeline.microbatch=8 --set fleet.nodes.0.samples=0");
+                            "--set schedule.pipeline.microbatch=8 --set fleet.nodes.0.samples=1");
   EXPECT_EQ(two.status, 0) << two.err;
 }
 

@@ -170,7 +170,7 @@ TEST_F(Plan, OfSplitFedWithOneDeviceIsExact) {
     const nlohmann::json said = json(
         "--set schedule.kind=splitfed --set "
         "'fleet.nodes=[{device=\"jetson-nano\",link=\"wifi5\"}]' "
-        "--set schedule.splitfed.version=" +
+        "--set fleet.server.concurrent_computes=1 --set schedule.splitfed.version=" +
         version);
     ASSERT_EQ(said["plan"]["nodes"].size(), 1U);
     const nlohmann::json& node = said["plan"]["nodes"][0];

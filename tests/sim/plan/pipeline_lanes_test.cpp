@@ -133,6 +133,29 @@ TEST(PipelineChoice, IsNoSlowerThanThePlansOfOthers) {
             << " times as long on average\n";
 }
 
+// Whoever is not to be left out has a part, also where the plan is faster without it.
+TEST(PipelineChoice, LeavesNobodyOutWhereItIsToldNotTo) {
+  int without = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    LayerCosts costs = random_costs(seed, 6, 4);
+    costs.slowness = {1, 1, 1, 5};
+    PipelineProblem problem = between(costs, 4, 12, 4, 1e7);
+    for (int i = 0; i < 4; ++i) problem.devices[static_cast<std::size_t>(i)].kind = i;
+    const auto devices_of = [&](bool may_leave_out) {
+      AsteroidOptions search{.order = DeviceOrder::search};
+      search.may_leave_out = may_leave_out;
+      std::size_t devices = 0;
+      for (const PipelineStage& stage : plan_by_lanes(problem, {.search = search}).stages) {
+        devices += stage.members.size();
+      }
+      return devices;
+    };
+    EXPECT_GE(devices_of(false), devices_of(true)) << seed;
+    without += devices_of(true) < devices_of(false) ? 1 : 0;
+  }
+  EXPECT_GT(without, 0);
+}
+
 TEST(PipelineChoice, WhatFitsNowhereIsNamed) {
   const LayerCosts costs = random_costs(5, 4, 1);
   PipelineProblem problem = between(costs, 2, 4, 8, 1e7);
