@@ -108,11 +108,11 @@ class Reviewer {
 
   void data() {
     std::vector<std::string> names;
+    ByNode<bool> works(scenario_.setting->nodes.size(), false);
+    for (const Forecast& f : result_.forecasts) works[f.node] = true;
     for (std::size_t i = 1; i < scenario_.setting->nodes.size(); ++i) {
       // In a pipeline all data are everybody's.
-      const bool works = std::ranges::any_of(
-          result_.forecasts, [&](const Forecast& f) { return f.node == static_cast<NodeId>(i); });
-      if (scenario_.setting->nodes[i].samples > 0 || works) continue;
+      if (scenario_.setting->nodes[i].samples > 0 || works[i]) continue;
       names.push_back(scenario_.world.nodes[i].name.of(static_cast<NodeId>(i)));
     }
     if (!names.empty()) {

@@ -87,6 +87,7 @@ std::vector<NodeGroup> read_node_groups(const std::filesystem::path& file,
                             column_names<NodeSpan>(), column_names<NodeEnd>(), table));
   std::vector<NodeGroup> groups;
   std::int64_t place = 0;
+  std::int64_t texts = 0;  // bytes, of all nodes: whoever reads the store writes them out
   while (rows.executeStep()) {
     NodeGroup& group = groups.emplace_back();
     group.row = read_row<NodeRow>(rows);

@@ -20,6 +20,7 @@ Lanes::Lanes(const WorldConfig& config, std::function<double()> now,
              std::function<void(NodeId)> memory_changed,
              std::function<void(const RunningTask&, double)> memory_waited)
     : now_(std::move(now)),
+      config_(config),
       nodes_(config.nodes.size(), [&config](NodeId id) { return made(config.nodes[id]); }),
       memory_(config, now_, std::move(memory_changed), std::move(memory_waited)) {}
 
@@ -204,7 +205,9 @@ double Lanes::energy_j(NodeId id) const {
     meter.passed(to - passed, to, n.state());
     return meter.total_j();
   };
-  const Node* const worked = nodes_.find(id);
+  const Node* worked = nodes_.find(id);
+  // To make a node walks through its trace: such a one stays when it was asked for.
+  if (worked == nullptr && config_.nodes[id].behaviour.trace) worked = &nodes_[id];
   return worked != nullptr ? with(*worked) : with(nodes_.fresh(id));
 }
 

@@ -112,6 +112,7 @@ class Lanes {
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;
 
   std::function<double()> now_;
+  const WorldConfig& config_;
   OnDemand<Node> nodes_;
   Memory memory_;
   std::vector<NodeId> touched_;  // where something may start now
