@@ -13,6 +13,7 @@ namespace {
 
 // Whoever reads a store keeps a row for each.
 constexpr std::int64_t most_nodes = 5'000'001;
+constexpr std::int64_t most_texts = std::int64_t{1} << 31;
 
 }  // namespace
 
@@ -97,6 +98,12 @@ std::vector<NodeGroup> read_node_groups(const std::filesystem::path& file,
     check_number(file, table, "alike", span.alike, 1, most_nodes - group.row.id);
     check_number(file, table, "number", span.number.value_or(0), 0,
                  std::numeric_limits<std::int64_t>::max() - most_nodes);
+    const NodeRow& row = group.row;
+    for (const std::string* text : {&row.name, &row.device, &row.mode, &row.link, &row.backend}) {
+      check_text(file, table, text->size());
+      texts += static_cast<std::int64_t>(text->size()) * span.alike;
+    }
+    check_number(file, table, "bytes of all nodes' texts", texts, 0, most_texts);
     place = group.row.id + span.alike;
     constexpr int first = column_count<NodeRow> + column_count<NodeSpan>;
     if (rows.getColumn(first).isNull()) continue;
