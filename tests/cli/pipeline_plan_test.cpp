@@ -180,8 +180,8 @@ TEST_F(PipelinePlan, ALearningRunNeedsTwoSamplesWhereABatchNormSeesOnePosition) 
                       HasSubstr("of each micro-batch of 4 samples"),
                       HasSubstr("raise schedule.pipeline.microbatch")));
   }
-  const Output two = convoy("check " + file + " " + learns +
-                            "--set schedule.pipeline.microbatch=8 --set fleet.nodes.0.samples=1");
+  const Output two =
+      convoy("check " + file + " " + learns + "--set schedule.pipeline.microbatch=8");
   EXPECT_EQ(two.status, 0) << two.err;
 }
 

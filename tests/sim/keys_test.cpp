@@ -196,6 +196,10 @@ class Keys : public testing::Test {
     if (row.section().ends_with(".decay") && row.name() != "factor" && row.name() != "bits_to") {
       set(root, row.section() + ".factor", of(0.5));
     }
+    // Nor do those of heartbeats without their period.
+    if (row.section().ends_with(".heartbeat") && row.name() != "period_s") {
+      set(root, row.section() + ".period_s", of(1.0));
+    }
   }
 
   [[nodiscard]] Value right(const KeyRow& row, const KeyForm& form) const {
