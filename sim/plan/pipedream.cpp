@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <optional>
+#include <utility>
 
 #include "sim/plan/require.hpp"
 
@@ -141,23 +143,42 @@ PipelinePlan plan_pipedream(const PipelineProblem& problem, const PipedreamOptio
                               .counts_activations = options.counts_activations};
   check_pipedream(even);
   const double memory = smallest_memory(problem);
-  const auto fits = [&](LayerRange layers, int replicas, int behind) {
-    if (!options.limits_memory) return true;
-    const int stashes = std::min(problem.microbatches, 1 + (behind + replicas - 1) / replicas);
-    const int samples = (problem.microbatch + replicas - 1) / replicas;
-    // How many stages there will be is not known: at most one for each device.
-    const int most = std::min(problem.microbatches, even.machines);
-    const int versions = options.vertical_sync ? most : stashes;
-    return problem.costs->memory_bytes(layers, samples, stashes,
-                                       options.stashes_weights ? versions : 1) <= memory;
+  // A stage keeps as many micro-batches as there are stages from it on, which the search does not
+  // know yet: it takes so many to be behind.
+  const auto plan_with = [&](const std::function<int(int replicas, int behind)>& stages_behind) {
+    const auto fits = [&](LayerRange layers, int replicas, int behind) {
+      if (!options.limits_memory) return true;
+      const int stashes = std::min(problem.microbatches, 1 + stages_behind(replicas, behind));
+      const int samples = (problem.microbatch + replicas - 1) / replicas;
+      // How many stages there will be is not known: at most one for each device.
+      const int most = std::min(problem.microbatches, even.machines);
+      const int versions = options.vertical_sync ? most : stashes;
+      return problem.costs->memory_bytes(layers, samples, stashes,
+                                         options.stashes_weights ? versions : 1) <= memory;
+    };
+    const PipedreamPlan found = PipedreamSearch(even, fits).run();
+    std::optional<std::pair<double, PipelinePlan>> made;
+    if (found.stages.empty()) return made;
+    PipelinePlan plan = place(problem, found.stages, options.order, WindowPolicy::remaining);
+    plan.stashes_weights = options.stashes_weights;
+    plan.vertical_sync = options.stashes_weights && options.vertical_sync;
+    if (options.limits_memory && !forecast_round(problem, plan).fits()) return made;
+    made.emplace(found.minibatch_s, std::move(plan));
+    return made;
   };
-  const PipedreamPlan found = PipedreamSearch(even, fits).run();
-  require("pipedream", !found.stages.empty(),
-          "no plan fits the smallest memory of the fleet: leave that device out, or use smaller "
-          "micro-batches");
-  PipelinePlan plan = place(problem, found.stages, options.order, WindowPolicy::remaining);
-  plan.stashes_weights = options.stashes_weights;
-  plan.vertical_sync = options.stashes_weights && options.vertical_sync;
+  auto best =
+      plan_with([](int replicas, int behind) { return (behind + replicas - 1) / replicas; });
+  if (options.limits_memory) {
+    // As many as there can be, which always fits, and as few.
+    for (const bool most : {true, false}) {
+      auto other = plan_with([=](int, int behind) { return most ? behind : std::min(behind, 1); });
+      if (other && (!best || other->first < best->first)) best = std::move(other);
+    }
+  }
+  require("pipedream", best.has_value(),
+          "no plan was found that fits the smallest memory of the fleet: leave that device out, or "
+          "use smaller micro-batches");
+  PipelinePlan plan = std::move(best->second);
   plan.planner = options.counts_activations ? "pipedream-with-activations" : "pipedream";
   return plan;
 }

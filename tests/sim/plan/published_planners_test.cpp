@@ -194,7 +194,8 @@ TEST(Dapple, TwoLayersByHand) {
 
 // On a fleet: plans that are whole, whatever the fleet.
 TEST(PublishedPlanners, PlansForAFleetAreWhole) {
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  int limited = 0;
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
     base::Random random({seed, 0x666c6565ULL});
     const int devices = 1 + static_cast<int>(random.below(6));
     const LayerCosts costs = random_costs(seed, 2 + static_cast<int>(random.below(8)), devices);
@@ -210,10 +211,13 @@ TEST(PublishedPlanners, PlansForAFleetAreWhole) {
     try {
       const PipelinePlan small = plan_pipedream(p, {.limits_memory = true});
       EXPECT_NO_THROW(check_plan(p, small));
+      EXPECT_TRUE(forecast_round(p, small).fits()) << seed;
+      ++limited;
     } catch (const base::UserError& error) {
       EXPECT_THAT(error.what(), testing::HasSubstr("smallest memory"));
     }
   }
+  EXPECT_GT(limited, 40);
 }
 
 }  // namespace
