@@ -356,9 +356,19 @@ class World::Impl : base::NonCopyable {
     }
   }
 
+  // Each node of the task but the server, once also where it plays several roles.
+  template <class Visit>
+  static void for_each_worker(const RunningTask& task, Visit visit) {
+    for (auto at = task.members.begin(); at != task.members.end(); ++at) {
+      if (*at != server_node && std::find(task.members.begin(), at, *at) == at) visit(*at);
+    }
+  }
+
   void task_done(RunningTask& task) {
-    for (const NodeId member : task.members) {
-      if (member != server_node || task.members.size() == 1) ++lanes_.counted(member).tasks;
+    if (task.members.size() == 1) {
+      ++lanes_.counted(task.members.front()).tasks;
+    } else {
+      for_each_worker(task, [this](NodeId node) { ++lanes_.counted(node).tasks; });
     }
     const NodeId worker = task.members[static_cast<std::size_t>(task.worker)];
     emit({.kind = EventKind::task_done, .node = worker, .task = task.id});
@@ -393,8 +403,8 @@ class World::Impl : base::NonCopyable {
 
   // Cancels a task's activities, without an event.
   void give_up(RunningTask& task, Cause cause) {
-    for (const NodeId member : task.members) {
-      if (member != server_node && cause != Cause::run_ended) ++lanes_.counted(member).tasks_failed;
+    if (cause != Cause::run_ended) {
+      for_each_worker(task, [this](NodeId node) { ++lanes_.counted(node).tasks_failed; });
     }
     for (auto* ended : {&ended_, &ended_shared_}) {
       std::erase_if(*ended, [&](const RunningActivity* a) { return a->task == &task; });

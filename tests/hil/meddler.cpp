@@ -12,19 +12,12 @@
 
 #include "base/hash.hpp"
 #include "hil/protocol/frame.hpp"
+#include "tests/support/loopback_socket.hpp"
 
 namespace convoy::test {
 namespace {
 
 namespace wire = hil::wire;
-
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 bool read_all(int socket, std::byte* data, std::size_t bytes) {
   while (bytes > 0) {
@@ -58,20 +51,10 @@ bool is_well_formed(const std::vector<std::byte>& message) {
 }  // namespace
 
 Meddler::Meddler(int target, Way way, double share, std::uint64_t seed)
-    : target_(target),
-      way_(way),
-      share_(share),
-      listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
-      port_(0),
-      random_({seed}) {
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(listener_, raw, size) != 0 || ::listen(listener_, 16) != 0 ||
-      ::getsockname(listener_, raw, &size) != 0) {
-    throw std::runtime_error("the relay cannot listen");
-  }
-  port_ = ntohs(address.sin_port);
+    : target_(target), way_(way), share_(share), listener_(0), port_(0), random_({seed}) {
+  const ListeningSocket made = listen_on_loopback();
+  listener_ = made.socket;
+  port_ = made.port;
   accepts_ = std::jthread([this](const std::stop_token& stop) { accept(stop); });
 }
 

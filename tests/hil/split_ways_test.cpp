@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/hil/idx_file.hpp"
 #include "tests/hil/meddler.hpp"
 #include "tests/hil/testbed_run.hpp"
 #include "tests/support/proxy.hpp"
@@ -18,6 +19,7 @@
 namespace convoy {
 namespace {
 
+using test::idx;
 using test::Meddler;
 using test::Output;
 using test::Proxy;
@@ -122,16 +124,6 @@ TEST_P(SplitWays, WhatCrossesIsCompressedWhereThatIsAskedFor) {
   EXPECT_LT(bytes["zstd"].first, 0.97 * static_cast<double>(bytes["none"].first));
   EXPECT_LT(bytes["zstd"].second, 0.97 * static_cast<double>(bytes["none"].second));
   expect_same_model("none", "zstd");
-}
-
-// MNIST's format: a magic number, the counts, then bytes.
-std::string idx(const std::vector<unsigned>& counts, std::size_t bytes_each) {
-  std::string file = {0, 0, 8, static_cast<char>(counts.size())};
-  for (const unsigned n : counts) file += {0, 0, static_cast<char>(n >> 8), static_cast<char>(n)};
-  for (std::size_t i = 0; i < counts[0] * bytes_each; ++i) {
-    file += static_cast<char>(bytes_each == 1 ? i % 10 : i * 7 % 256);
-  }
-  return file;
 }
 
 TEST_P(SplitWays, OnDataOfTheNodesOwn) {

@@ -13,6 +13,7 @@
 #include "base/random.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/programs.hpp"
+#include "tests/support/scenario_folder.hpp"
 #include "tests/support/seed.hpp"
 
 namespace convoy {
@@ -54,20 +55,14 @@ kind = "fedavg"
 rounds = 4
 )";
 
-class HeldRuns : public testing::Test {
+class HeldRuns : public test::ScenarioFolder {
  protected:
-  HeldRuns() { file = folder.write("s.toml", base_scenario); }
+  HeldRuns() : ScenarioFolder(base_scenario) {}
 
-  [[nodiscard]] std::string in(const std::string& name) const {
-    return (folder.path() / name).string();
-  }
-  [[nodiscard]] Output run(const std::string& name, const std::string& more) const {
-    return convoy("run " + file + " --quiet -o " + in(name) + " " + more);
-  }
   // Everything that a run leaves behind.
   [[nodiscard]] std::string result(const std::string& name) const {
     EXPECT_FALSE(std::filesystem::exists(in(name) + "/held"));
-    return test::dump_store(in(name)) + test::read_file(in(name) + "/model.safetensors");
+    return stored(name) + model(name);
   }
   [[nodiscard]] double of_host(const std::string& name, const std::string& key) const {
     SQLite::Database database(in(name) + "/run.sqlite", SQLite::OPEN_READONLY);

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/random.hpp"
 #include "tests/support/small_world.hpp"
@@ -38,6 +40,7 @@ TEST_P(TwoRoles, EachTaskEndsOnce) {
   TaskId next = 0;
   std::int64_t timers = 0;
   std::map<TaskId, int> ends;
+  std::map<TaskId, std::set<NodeId>> nodes;
   const auto begin = [&] {
     const auto one = static_cast<NodeId>(1 + random.below(3));
     const auto other = random.below(2) == 0 ? one : static_cast<NodeId>(1 + random.below(3));
@@ -46,6 +49,7 @@ TEST_P(TwoRoles, EachTaskEndsOnce) {
       return;
     }
     ends[next] = 0;
+    nodes[next] = {one, other};
     world.start(next++, two_computes(), {one, other});
   };
   witness.on_event = [&](const Event& event) {
@@ -58,8 +62,19 @@ TEST_P(TwoRoles, EachTaskEndsOnce) {
   for (const auto& [task, times] : ends) EXPECT_EQ(times, 1) << "task " << task;
   EXPECT_EQ(world.tasks(), 0);
   int failed = 0;
-  for (const Event& event : witness.events) failed += event.kind == EventKind::task_failed ? 1 : 0;
+  std::map<NodeId, std::pair<int, int>> counted;  // done, failed
+  for (const Event& event : witness.events) {
+    failed += event.kind == EventKind::task_failed ? 1 : 0;
+    for (const NodeId node : nodes[event.task]) {
+      counted[node].first += event.kind == EventKind::task_done ? 1 : 0;
+      counted[node].second += event.kind == EventKind::task_failed ? 1 : 0;
+    }
+  }
   EXPECT_GT(failed, 0);
+  for (NodeId node = 1; node <= 3; ++node) {
+    EXPECT_EQ(world.usage(node).tasks, counted[node].first) << node;
+    EXPECT_EQ(world.usage(node).tasks_failed, counted[node].second) << node;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(, TwoRoles, testing::Range<std::uint64_t>(0, 6));

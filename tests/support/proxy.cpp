@@ -14,17 +14,10 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "tests/support/loopback_socket.hpp"
 
 namespace convoy::test {
 namespace {
-
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 using Clock = std::chrono::steady_clock;
 
@@ -51,16 +44,10 @@ bool send_all(int socket, const char* data, ssize_t bytes) {
 
 }  // namespace
 
-Proxy::Proxy(int target)
-    : target_(target), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), port_(0) {
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(listener_, raw, size) != 0 || ::listen(listener_, 16) != 0 ||
-      ::getsockname(listener_, raw, &size) != 0) {
-    throw std::runtime_error("the proxy cannot listen");
-  }
-  port_ = ntohs(address.sin_port);
+Proxy::Proxy(int target) : target_(target), listener_(0), port_(0) {
+  const ListeningSocket made = listen_on_loopback();
+  listener_ = made.socket;
+  port_ = made.port;
   thread_ = std::jthread([this](const std::stop_token& stop) { relay(stop); });
 }
 
