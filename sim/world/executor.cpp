@@ -34,6 +34,7 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
                               node.behaviour.load);
         return Node{.slowdown = node.behaviour.slowdown,
                     .jitter = node.behaviour.jitter,
+                    .varies = !speed.is_constant(),
                     .constant_speed = speed.is_constant() ? speed.at(0).value : 1,
                     .is_shared = node.concurrent_computes != 1,
                     .processor = nullptr};
@@ -69,7 +70,8 @@ double Executor::seconds_of(const RunningActivity& a) const {
 }
 
 double Executor::speed_of(NodeId node) const {
-  return nodes_[node].constant_speed * platform_.speed(node);
+  const Node& n = nodes_[node];
+  return n.varies ? platform_.speed(node) : n.constant_speed;
 }
 
 double Executor::predicted_s(const RunningActivity& a) const {
@@ -83,10 +85,12 @@ double Executor::predicted_s(const RunningActivity& a) const {
 void Executor::start_shared(RunningActivity& a, double seconds) {
   auto& processor = nodes_[a.node].processor;
   if (!processor) processor = std::make_unique<SharedProcessor>(timers_, ends_, ended_shared_);
-  platform_.compute_begins(a.node, [this, node = a.node](double speed) {
-    nodes_[node].processor->set_speed(speed);
-    speed_changed_(node, speed);
-  });
+  if (nodes_[a.node].varies) {
+    platform_.compute_begins(a.node, [this, node = a.node](double speed) {
+      nodes_[node].processor->set_speed(speed);
+      speed_changed_(node, speed);
+    });
+  }
   processor->set_speed(speed_of(a.node));
   if (seconds <= 0) {
     ended_(a);
@@ -101,13 +105,15 @@ void Executor::start_compute(RunningActivity& a) {
     start_shared(a, seconds);
     return;
   }
-  platform_.compute_begins(a.node, [this, &a](double speed) {
-    a.left_s = left_s(a);
-    a.left_at = timers_.now();
-    a.speed = speed;
-    if (computes_) computes_->changed(a);
-    speed_changed_(a.node, speed);
-  });
+  if (nodes_[a.node].varies) {
+    platform_.compute_begins(a.node, [this, &a](double speed) {
+      a.left_s = left_s(a);
+      a.left_at = timers_.now();
+      a.speed = speed;
+      if (computes_) computes_->changed(a);
+      speed_changed_(a.node, speed);
+    });
+  }
   if (seconds <= 0) {
     ended_(a);
     return;
@@ -126,7 +132,7 @@ void Executor::start_compute(RunningActivity& a) {
   exec->set_data(&a);
   a.handle = exec;
   sim::start(exec);
-  platform_.compute_started(a.node, exec.get());
+  if (nodes_[a.node].varies) platform_.compute_started(a.node, exec.get());
 }
 
 void Executor::start_transfer(RunningActivity& a) {
@@ -164,10 +170,13 @@ void Executor::start_transfer(RunningActivity& a) {
 void Executor::end_links_and_host(const RunningActivity& a) {
   if (a.real != 0 && a.measured) return;  // not simulated by SimGrid
   if (a.peer == no_node) {
-    SharedProcessor* const processor = nodes_[a.node].processor.get();
+    const Node& node = nodes_[a.node];
+    SharedProcessor* const processor = node.processor.get();
     if (processor != nullptr) processor->remove(a);
     if (computes_) computes_->remove(a);
-    if (processor == nullptr || processor->is_empty()) platform_.compute_ends(a.node);
+    if (node.varies && (processor == nullptr || processor->is_empty())) {
+      platform_.compute_ends(a.node);
+    }
   } else if (star_) {
     star_->remove(a);
   } else if (a.peer != a.node) {

@@ -47,7 +47,7 @@ class Executor {
   [[nodiscard]] double predicted_s(const RunningActivity& a) const;
   [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
   [[nodiscard]] const std::string& description() const { return description_; }
-  // Nodes that SimGrid has a host for: those that have worked.
+  // Nodes that SimGrid has a host for.
   [[nodiscard]] std::size_t hosts() const { return platform_.hosts(); }
   void run() { platform_.engine().run(); }
 
@@ -55,7 +55,8 @@ class Executor {
   struct Node {
     double slowdown = 1;
     double jitter = 0;
-    double constant_speed = 1;                   // of a node whose speed does not vary
+    bool varies = false;                         // its speed: the platform follows it
+    double constant_speed = 1;                   // else
     bool is_shared = false;                      // runs several computes at once
     std::unique_ptr<SharedProcessor> processor;  // made for the first that needs it
   };

@@ -64,6 +64,8 @@ class Lanes {
   [[nodiscard]] NodeUsage usage(NodeId node);
   // The node's tasks that have ended are counted there.
   NodeUsage& counted(NodeId node);
+  // See World.
+  [[nodiscard]] std::size_t nodes_made() const { return nodes_.made(); }
   // The energy of usage() in J, without updating the sums: so the sums get the same bits, whether
   // or not somebody looks in between.
   [[nodiscard]] double energy_j(NodeId node) const;

@@ -19,6 +19,15 @@ namespace {
 
 double bytes_per_s(double bps) { return bps / 8; }
 
+// The speeds that a host may have, of which SimGrid allows none to be 0; falling.
+std::vector<double> pstates(const Variation& speed, const Behaviour& behaviour) {
+  std::vector<double> levels = speed.levels(behaviour.trace.get(), platforms::Column::speed);
+  std::erase(levels, 0.0);
+  std::reverse(levels.begin(), levels.end());
+  if (levels.empty()) levels.push_back(1);
+  return levels;
+}
+
 }  // namespace
 
 void Platform::create_engine(NetworkModel model) {
@@ -59,15 +68,15 @@ std::string simgrid_version() {
   return fmt::format("{}.{}.{}", major, minor, patch);
 }
 
-Platform::Platform(const WorldConfig& config, bool transfers, At at, At after)
+Platform::Platform(const WorldConfig& config, bool activities, At at, At after)
     : at_(std::move(at)),
       after_(std::move(after)),
       config_(config),
       lv08_(config.network == NetworkModel::lv08),
-      transfers_(transfers),
+      activities_(activities),
       nodes_(config.nodes.size(), [this](NodeId id) { return create_node(id); }) {
   create_engine(config.network);
-  if (!transfers) return;
+  if (!activities) return;
   shared_ports_.resize(config.shared_links.size());
   for (std::size_t i = 0; i < config.shared_links.size(); ++i) {
     const SharedLinkConfig& link = config.shared_links[i];
@@ -116,28 +125,26 @@ Platform::Ends Platform::create_link(const std::string& name, const platforms::L
 
 Platform::Node Platform::create_node(NodeId id) {
   const NodeConfig& config = config_.nodes[id];
+  const Behaviour& behaviour = config.behaviour;
   Node node;
-  create_host(id, config, node);
-  if (transfers_) create_links(id, config, node);
+  const Variation speed(1, signal_of(behaviour, platforms::Column::speed, 1), behaviour.load);
+  if (!speed.is_constant()) node.varying = std::make_unique<VaryingHost>(VaryingHost{speed, {}});
+  if (!activities_) return node;
+  create_host(id, pstates(speed, behaviour), node);
+  create_links(id, config, node);
   node.host->seal();
   return node;
 }
 
-void Platform::create_host(NodeId id, const NodeConfig& config, Node& node) {
-  const Behaviour& behaviour = config.behaviour;
-  const Variation speed(1, signal_of(behaviour, platforms::Column::speed, 1), behaviour.load);
-  std::vector<double> levels = speed.levels(behaviour.trace.get(), platforms::Column::speed);
-  std::erase(levels, 0.0);
-  std::reverse(levels.begin(), levels.end());
-  if (levels.empty()) levels.push_back(1);
+void Platform::create_host(NodeId id, std::vector<double> levels, Node& node) {
   std::vector<double> speeds;
   speeds.reserve(levels.size());
   for (const double level : levels) speeds.push_back(units_per_second * level);
-  if (!speed.is_constant()) {
-    node.varying = std::make_unique<VaryingHost>(VaryingHost{speed, levels, levels.front()});
-  }
   // Names within SimGrid are numbers: two nodes of a scenario may not share one there.
   node.host = add_host(zone_, std::to_string(id), speeds);
+  if (!node.varying) return;
+  node.varying->now = levels.front();
+  node.varying->levels = std::move(levels);
 }
 
 void Platform::create_links(NodeId id, const NodeConfig& config, Node& node) {
@@ -295,26 +302,23 @@ void Platform::follow(VaryingLink& link) {
 }
 
 void Platform::compute_begins(NodeId node, const std::function<void(double)>& changed) {
-  VaryingHost* host = nodes_[node].varying.get();
-  if (host == nullptr) return;
-  host->computing = true;
-  host->changed = nullptr;  // no report at the start
-  if (!host->armed) follow(node);
-  host->changed = changed;
+  VaryingHost& host = *nodes_[node].varying;
+  host.computing = true;
+  host.changed = nullptr;  // no report at the start
+  if (!host.armed) follow(node);
+  host.changed = changed;
 }
 
 void Platform::compute_started(NodeId node, sg::Activity* exec) {
-  VaryingHost* host = nodes_[node].varying.get();
-  if (host == nullptr) return;
-  host->exec = exec;
-  if (host->now <= 0) stop(*exec);
+  VaryingHost& host = *nodes_[node].varying;
+  host.exec = exec;
+  if (host.now <= 0) stop(*exec);
 }
 
 void Platform::compute_ends(NodeId node) {
-  VaryingHost* host = nodes_[node].varying.get();
-  if (host == nullptr) return;
-  host->computing = false;
-  host->exec = nullptr;
+  VaryingHost& host = *nodes_[node].varying;
+  host.computing = false;
+  host.exec = nullptr;
 }
 
 void Platform::set_speed(NodeId node, double speed) {
@@ -322,7 +326,7 @@ void Platform::set_speed(NodeId node, double speed) {
   if (speed == host.now) return;
   const bool stood_still = host.now <= 0;
   host.now = speed;
-  if (speed > 0) {
+  if (speed > 0 && activities_) {
     const auto level =
         std::lower_bound(host.levels.begin(), host.levels.end(), speed, std::greater<>());
     nodes_[node].host->set_pstate(static_cast<unsigned long>(level - host.levels.begin()));

@@ -26,16 +26,17 @@ using At = std::function<void(double time, std::function<void()>)>;
 
 class Platform {
  public:
-  // Builds a star: node - its link - [shared link] - hub. Creates SimGrid's engine if needed. A
-  // node gets its host, links and routes when it first works. `transfers`: SimGrid carries them
-  // out, too; else there are only hosts. `after`: later than what SimGrid does at that time.
-  // `config` must live as long as the platform.
-  Platform(const WorldConfig& config, bool transfers, At at, At after);
+  // Creates SimGrid's engine. `activities`: SimGrid carries them out, in a star (node - its link -
+  // [shared link] - hub) of which a node gets its host, links and routes when it first works; else
+  // SimGrid only keeps the clock, and the platform follows the nodes' speeds. `after`: later than
+  // what SimGrid does at that time. `config` must live as long as the platform.
+  Platform(const WorldConfig& config, bool activities, At at, At after);
 
   [[nodiscard]] simgrid::s4u::Engine& engine() { return *engine_; }
+  // Where SimGrid carries out activities.
   [[nodiscard]] simgrid::s4u::Host* host(NodeId node) { return nodes_[node].host; }
   // Hosts that there are in SimGrid.
-  [[nodiscard]] std::size_t hosts() const { return nodes_.made(); }
+  [[nodiscard]] std::size_t hosts() const { return activities_ ? nodes_.made() : 0; }
 
   // Latency that is not in SimGrid's routes, s: of omitted links, and of a trace the part above its
   // lowest value. (SimGrid cannot change a link's latency without affecting flows under way.)
@@ -48,15 +49,13 @@ class Platform {
   void transfer_started(NodeId from, NodeId to, simgrid::s4u::Activity* comm, double guaranteed);
   void transfer_ends(NodeId from, NodeId to, simgrid::s4u::Activity* comm);
 
-  // `changed`: called when the speed (relative to nominal) changes meanwhile.
+  // Only of nodes whose speed varies. `changed`: called when the speed (relative to nominal)
+  // changes meanwhile.
   void compute_begins(NodeId node, const std::function<void(double)>& changed);
   void compute_started(NodeId node, simgrid::s4u::Activity* exec);
   void compute_ends(NodeId node);
   // At present, relative to nominal: while it computes.
-  [[nodiscard]] double speed(NodeId node) const {
-    const VaryingHost* const host = nodes_[node].varying.get();
-    return host != nullptr ? host->now : 1;
-  }
+  [[nodiscard]] double speed(NodeId node) const { return nodes_[node].varying->now; }
 
  private:
   // A link with varying capacity. SimGrid fixes a flow's bound at its start, so the link is created
@@ -88,7 +87,7 @@ class Platform {
   };
   struct VaryingHost {
     Variation speed;             // 1: nominal
-    std::vector<double> levels;  // all but 0, falling: the host's pstates
+    std::vector<double> levels;  // of the host: its pstates
     double now = 1;
     simgrid::s4u::Activity* exec = nullptr;  // running there
     bool computing = false;
@@ -97,7 +96,7 @@ class Platform {
   };
 
   struct Node {
-    simgrid::s4u::Host* host = nullptr;
+    simgrid::s4u::Host* host = nullptr;    // null: SimGrid only keeps the clock
     std::unique_ptr<VaryingHost> varying;  // null: constant speed
     Port port;
     int shared = -1;
@@ -112,7 +111,7 @@ class Platform {
   simgrid::s4u::Link* create_one(const std::string& name, const Variation& bytes_per_s,
                                  double latency, VaryingLink*& varying);
   [[nodiscard]] Node create_node(NodeId id);
-  void create_host(NodeId id, const NodeConfig& config, Node& node);
+  void create_host(NodeId id, std::vector<double> levels, Node& node);
   void create_links(NodeId id, const NodeConfig& config, Node& node);
   void use(VaryingLink* link, int change);
   void follow(VaryingLink& link);
@@ -128,7 +127,7 @@ class Platform {
   At after_;
   const WorldConfig& config_;
   bool lv08_;
-  bool transfers_;
+  bool activities_;
   bool server_left_out_ = false;
   simgrid::s4u::Engine* engine_ = nullptr;
   simgrid::s4u::NetZone* zone_ = nullptr;

@@ -125,6 +125,7 @@ class World::Impl : base::NonCopyable {
   [[nodiscard]] std::vector<UnderWay> under_way() const { return tasks_.under_way(); }
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
+  [[nodiscard]] std::size_t nodes_made() const { return lanes_.nodes_made(); }
   [[nodiscard]] std::size_t hosts() const { return executor_.hosts(); }
   [[nodiscard]] double energy_j(NodeId node) const { return lanes_.energy_j(node); }
   [[nodiscard]] double memory_taken(NodeId node) const { return lanes_.memory_taken(node); }
@@ -224,14 +225,16 @@ class World::Impl : base::NonCopyable {
 
   void drain() {
     armed_ = false;
-    // An instant stays one, as in a simulation, even if real results are still missing: the clock
-    // arms the timer again.
+    // An instant stays one, as in a simulation, even if real results are still missing, also those
+    // of what ends by timers here: the clock arms the timer again.
+    take_ended_shared();
     if (real_.instant_goes_on()) return;
     timers_.run_due();  // SimGrid may run this drain between timers of equal dates
     if (stopping_) return;
     timers_.check_progress();
     executor_.end_shared();
     take_ended_shared();
+    if (real_.instant_goes_on()) return;
     take_due();
     std::vector<RunningActivity*> ended = std::exchange(ended_, {});
     std::sort(ended.begin(), ended.end(), [](const RunningActivity* a, const RunningActivity* b) {
@@ -478,6 +481,7 @@ std::vector<UnderWay> World::under_way() const { return impl_->under_way(); }
 NodeUsage World::usage(NodeId node) const { return impl_->usage(node); }
 double World::energy_j(NodeId node) const { return impl_->energy_j(node); }
 double World::memory_taken(NodeId node) const { return impl_->memory_taken(node); }
+std::size_t World::nodes_made() const { return impl_->nodes_made(); }
 std::size_t World::hosts() const { return impl_->hosts(); }
 double World::max_lag_s() const { return impl_->max_lag_s(); }
 std::string World::description() const { return impl_->description(); }

@@ -152,7 +152,11 @@ class World : base::NonCopyable {
   [[nodiscard]] std::vector<UnderWay> under_way() const;
   // Of a node that has not worked, and never left, by formula: it needs no room for that.
   [[nodiscard]] NodeUsage usage(NodeId node) const;
-  // Nodes that SimGrid knows: those that have worked.
+  // Nodes of which the world keeps more than their configuration: those that have worked or left,
+  // and those with a trace whose energy was asked for.
+  [[nodiscard]] std::size_t nodes_made() const;
+  // Nodes that SimGrid knows: those for which it carries out activities; none where it only keeps
+  // the clock (network_solver.hpp).
   [[nodiscard]] std::size_t hosts() const;
   // Energy drawn by a node so far, in J. A transfer's cost per byte is added at its end.
   [[nodiscard]] double energy_j(NodeId node) const;
