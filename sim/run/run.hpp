@@ -46,13 +46,13 @@ struct Progress {
 struct RunOptions {
   std::filesystem::path folder;  // for the store; empty: no store
   StoreMode mode = StoreMode::create;
-  std::string version;                      // Convoy's version, for the store
-  std::map<std::string, std::string> host;  // provenance of the results, for table `host`
-  bool durable = true;                      // committed rows survive a power cut; else only a crash
-  int workers = 0;                          // computing threads; 0: number of cores
-  std::string device = "cpu";               // that computes: cpu, cuda:N
-  RealNodes* real = nullptr;                // required if the scenario has real nodes
-  std::optional<double> replay_until_s;     // end of a recording that ends before the run
+  std::string version;                             // Convoy's version, for the store
+  std::map<std::string, std::string> host;         // provenance of the results, for table `host`
+  bool durable = true;                             // else no power cut is survived: see StoreWriter
+  int workers = 0;                                 // computing threads; 0: number of cores
+  std::string device = "cpu";                      // that computes: cpu, cuda:N
+  RealNodes* real = nullptr;                       // required if the scenario has real nodes
+  std::optional<double> replay_until_s;            // end of a recording that ends before the run
   const std::atomic<bool>* interrupted = nullptr;  // set from outside to stop the run
   // Called before a learning run begins, with an estimate of its wall time; not when it is resumed.
   // Takes the time of some training steps.

@@ -11,7 +11,8 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <variant>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/non_copyable.hpp"
@@ -21,30 +22,35 @@ namespace convoy::sim {
 
 class RowWriter : base::NonCopyable {
  public:
-  using Row = std::variant<ActivityRow, JournalRow, AggregationRow, EvaluationRow, PresenceRow,
-                           ReadingRow, TraceRow, TrafficRow, MemoryRow>;
-
   // The thread owns the database until finish(). `name`: the store's name, for messages.
   RowWriter(SQLite::Database& database, std::string name);
   // Writes the queued rows before it ends.
   ~RowWriter();
 
-  // For one thread. Rows are queued in batches; the caller waits if the disk is slow. All three
-  // functions throw the writing thread's errors.
-  void add(Row row);
-  void add(TaskRow row);
+  // For one thread. Rows are queued in batches; the caller waits if the disk is slow. The rows of a
+  // table are written in the order in which they come. All three functions throw the writing
+  // thread's errors.
+  template <class Row>
+  void add(Row row) {
+    std::get<std::vector<Row>>(batch_.tables).push_back(std::move(row));
+    ++batch_.size;
+    hand_over_in_time();
+  }
   // Returns when all added rows are written.
   void commit();
   // As commit(); then ends the thread and returns the database to the caller.
   void finish();
 
  private:
-  // Task rows have their own queue: a common type would make all rows as large as they are.
+  template <class... Rows>
+  using Tables = std::tuple<std::vector<Rows>...>;
   struct Batch {
-    std::vector<Row> rows;
-    std::vector<TaskRow> tasks;
+    Tables<TaskRow, ActivityRow, JournalRow, AggregationRow, EvaluationRow, PresenceRow, ReadingRow,
+           TraceRow, TrafficRow, MemoryRow>
+        tables;
+    std::size_t size = 0;  // rows
 
-    [[nodiscard]] std::size_t size() const { return rows.size() + tasks.size(); }
+    void clear();
   };
 
   void hand_over_in_time();
@@ -60,6 +66,7 @@ class RowWriter : base::NonCopyable {
   std::condition_variable wake_writer_;
   std::condition_variable wake_simulation_;
   std::deque<Batch> queue_;
+  std::vector<Batch> spare_;  // written and empty, with their room
   bool closing_ = false;
   bool writing_ = false;
   std::exception_ptr failure_;

@@ -80,6 +80,18 @@ std::string insert_into(const std::string& more_columns = "", const std::string&
                      more_columns, marks, more_values);
 }
 
+// Several rows by one statement, which takes a third less time a row. OR FAIL: a row that SQLite
+// refuses ends the transaction anyway, and without it a journal of its own would undo those before.
+template <class Row>
+std::string insert_many_into(int rows) {
+  std::string marks = "?";
+  for (int i = 1; i < column_count<Row>; ++i) marks += ", ?";
+  std::string all = fmt::format("({})", marks);
+  for (int row = 1; row < rows; ++row) all += fmt::format(", ({})", marks);
+  return fmt::format("INSERT OR FAIL INTO {} ({}) VALUES {}", Table<Row>::name, column_names<Row>(),
+                     all);
+}
+
 // Into a table whose columns are those of several row types: see write_all().
 template <class... Rows>
 std::string insert_into_all() {
@@ -140,7 +152,7 @@ void bind_column(SQLite::Statement& statement, int at, const Column<Row, Value>&
 }
 template <class Row>
 void bind_column(SQLite::Statement& statement, int at, const WordColumn<Row>& c, const Row& row) {
-  statement.bind(at, c.words.at(row.*c.member ? 1 : 0));
+  statement.bindNoCopy(at, c.words.at(row.*c.member ? 1 : 0));
 }
 
 // Binds the columns behind the first `at` parameters; gives the number of those bound so far.

@@ -51,7 +51,9 @@ void refuse_existing(const std::filesystem::path& folder);
 
 class StoreWriter : base::NonCopyable {
  public:
-  // `durable`: committed rows survive a power cut; else only a crash of the process. Throws
+  // `durable`: a power cut leaves a store that holds all rows up to some commit: those of the last
+  // 16 MiB of the log may be missing, since SQLite waits for the disk only then. Else only a crash
+  // of the process leaves one. Throws
   // StoreError or base::UserError if the folder cannot be used in that mode.
   StoreWriter(const std::filesystem::path& folder, const RunRow& run,
               const std::vector<NodeRow>& nodes, StoreMode mode, bool durable = true);

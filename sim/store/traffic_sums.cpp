@@ -17,19 +17,35 @@ Way way_of(const TrafficRow& row) {
 // The device that a transfer is counted for.
 std::int64_t device_of(const TrafficRow& row) { return row.node == server ? row.peer : row.node; }
 
-// A sum being made, and the bytes of each of its devices.
+struct DeviceBytes {
+  std::int64_t device = 0;
+  double bytes = 0;
+};
+
+// A sum being made, and the bytes of its devices: an entry a row, in their order.
 struct Sum {
   TrafficSum sum;
-  std::map<std::int64_t, double> devices;
+  std::vector<DeviceBytes> moved;
 };
+
+// One entry for each device.
+std::vector<DeviceBytes> by_device(std::vector<DeviceBytes> moved) {
+  std::ranges::stable_sort(moved, {}, &DeviceBytes::device);
+  std::vector<DeviceBytes> devices;
+  for (const DeviceBytes& one : moved) {
+    if (devices.empty() || devices.back().device != one.device) devices.push_back({one.device, 0});
+    devices.back().bytes += one.bytes;
+  }
+  return devices;
+}
 
 TrafficSum finished(Sum made, double all_bytes) {
   TrafficSum sum = std::move(made.sum);
-  sum.devices = static_cast<std::int64_t>(made.devices.size());
-  const auto [least, most] = std::ranges::minmax_element(
-      made.devices, {}, [](const auto& device) { return device.second; });
-  sum.least_bytes = least->second;
-  sum.most_bytes = most->second;
+  const std::vector<DeviceBytes> devices = by_device(std::move(made.moved));
+  sum.devices = static_cast<std::int64_t>(devices.size());
+  const auto [least, most] = std::ranges::minmax_element(devices, {}, &DeviceBytes::bytes);
+  sum.least_bytes = least->bytes;
+  sum.most_bytes = most->bytes;
   if (all_bytes > 0) sum.share = sum.bytes / all_bytes;
   return sum;
 }
@@ -56,7 +72,7 @@ std::vector<TrafficSum> traffic_sums(const std::vector<TrafficRow>& rows,
     sum.sum.transfers += row.transfers;
     sum.sum.bytes += row.bytes;
     sum.sum.broken_off += row.broken_off;
-    sum.devices[device] += row.bytes;
+    sum.moved.push_back({device, row.bytes});
     all_bytes += row.bytes;
   }
   std::vector<TrafficSum> all;

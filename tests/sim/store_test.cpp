@@ -3,13 +3,23 @@
 #include "sim/store/store.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <atomic>
-#include <mutex>
+#include <algorithm>
+#include <csignal>
+#include <functional>
 #include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "sim/store/reading.hpp"
@@ -21,7 +31,7 @@ namespace {
 
 using test::TemporaryFolder;
 
-const RunRow run{"n", "fedavg", 1, "", "hash", "0.1.0", ""};
+const RunRow stored_run{"n", "fedavg", 1, "", "hash", "0.1.0", ""};
 
 void write_journal(StoreWriter& store, std::int64_t entries) {
   for (std::int64_t i = 0; i < entries; ++i) {
@@ -38,7 +48,7 @@ std::int64_t journal_entries(const std::filesystem::path& file) {
 TEST(StoreAndReaders, AResumedRunTakesThePlaceOfOneThatIsBeingRead) {
   const TemporaryFolder folder;
   {
-    StoreWriter killed(folder.path(), run, {{}}, StoreMode::create);
+    StoreWriter killed(folder.path(), stored_run, {{}}, StoreMode::create);
     write_journal(killed, 1000);
     // A reader, such as a report, keeps the written rows in the log.
     SQLite::Database reader(store_path(folder.path()), SQLite::OPEN_READONLY);
@@ -60,7 +70,7 @@ TEST(StoreAndReaders, AResumedRunTakesThePlaceOfOneThatIsBeingRead) {
     SQLite::Database other(store_path(folder.path()), SQLite::OPEN_READWRITE);
     other.exec("INSERT INTO host VALUES ('a', 'b')");
   }
-  StoreWriter resumed(folder.path(), run, {{}}, StoreMode::resume);
+  StoreWriter resumed(folder.path(), stored_run, {{}}, StoreMode::resume);
   EXPECT_EQ(resumed.take_old_journal().size(), 1000);
   EXPECT_EQ(store_under_way(folder.path()).filename(), "run.sqlite.new");
   write_journal(resumed, 3000);
@@ -74,90 +84,198 @@ TEST(StoreAndReaders, AResumedRunTakesThePlaceOfOneThatIsBeingRead) {
   EXPECT_EQ(store_under_way(folder.path()), store_path(folder.path()));
 }
 
+// Processes of their own that look at a store again and again, as a report beside a run does. Not
+// threads: a process that has a store and the one that took its place open at once empties the
+// index of one by way of the other, since its own locks do not keep it out.
+class ReadersBeside {
+ public:
+  // `look`: true if it saw a store; throws for what must not be seen. Returns when each has seen
+  // one.
+  ReadersBeside(std::size_t count, const std::function<bool()>& look) {
+    int over[2];
+    int told[2];
+    if (::pipe(over) != 0 || ::pipe(told) != 0) throw std::runtime_error("pipe failed");
+    for (std::size_t i = 0; i < count; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ::close(over[1]);
+        read_until(over[0], told[1], look);
+      }
+      if (child > 0) children_.push_back(child);
+    }
+    ::close(over[0]);
+    ::close(told[1]);
+    over_ = over[1];
+    told_ = told[0];
+    if (children_.size() < count) throw std::runtime_error("fork failed");
+    while (heard_.size() < count && hear()) {
+    }
+  }
+  ~ReadersBeside() { refusals(); }
+  ReadersBeside(const ReadersBeside&) = delete;
+  ReadersBeside& operator=(const ReadersBeside&) = delete;
+
+  // Ends them. Gives what they were refused.
+  std::vector<std::string> refusals() {
+    if (over_ < 0) return {};
+    ::close(std::exchange(over_, -1));
+    while (hear()) {
+    }
+    ::close(told_);
+    for (const pid_t child : children_) {
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      EXPECT_EQ(status, 0) << "a reader has crashed";
+    }
+    std::vector<std::string> refusals;
+    std::istringstream lines(heard_.substr(std::min(heard_.size(), children_.size())));
+    for (std::string line; std::getline(lines, line);) refusals.push_back(line);
+    return refusals;
+  }
+
+ private:
+  // Of a child: a byte when it has seen a store, at the end a line for each refusal.
+  [[noreturn]] static void read_until(int over, int told, const std::function<bool()>& look) {
+    std::set<std::string> refusals;
+    bool has_seen = false;
+    const auto tell = [told](const std::string& text) {
+      if (::write(told, text.data(), text.size()) != static_cast<ssize_t>(text.size())) ::_exit(1);
+    };
+    for (pollfd end{.fd = over, .events = POLLIN, .revents = 0}; ::poll(&end, 1, 0) == 0;) {
+      try {
+        const bool sees = look();
+        if (sees && !std::exchange(has_seen, true)) tell(".");
+      } catch (const std::exception& e) {
+        refusals.insert(e.what());
+      }
+    }
+    for (const std::string& refusal : refusals) tell(refusal + "\n");
+    ::_exit(has_seen ? 0 : 1);
+  }
+  bool hear() {
+    char part[4096];
+    const ssize_t got = ::read(told_, part, sizeof part);
+    if (got > 0) heard_.append(part, static_cast<std::size_t>(got));
+    return got > 0;
+  }
+
+  std::vector<pid_t> children_;
+  int over_ = -1;
+  int told_ = -1;
+  std::string heard_;
+};
+
 // A reader that opens the store repeatedly holds the lock for moments: when the log is begun,
 // recovered or ended.
 TEST(StoreAndReaders, NothingFailsWhileOthersComeAndGo) {
   const TemporaryFolder folder;
-  std::atomic<int> looks = 0;
-  std::vector<std::jthread> readers;
-  for (int i = 0; i < 2; ++i) {
-    readers.emplace_back([&](const std::stop_token& stop) {
-      while (!stop.stop_requested()) {
-        for (const auto& file : {store_path(folder.path()), store_under_way(folder.path())}) {
-          try {
-            SQLite::Database database(file, SQLite::OPEN_READONLY);
-            SQLite::Statement all(database, "SELECT name FROM sqlite_master");
-            while (all.executeStep()) ++looks;
-          } catch (const SQLite::Exception&) {  // no store yet, or the writer has the lock
-          }
-          std::this_thread::sleep_for(std::chrono::microseconds(200));
-        }
+  StoreWriter(folder.path(), stored_run, {{}}, StoreMode::create)
+      .finish({RunStatus::done, "", 1}, {}, {});
+  ReadersBeside readers(2, [&] {
+    bool sees = false;
+    for (const auto& file : {store_path(folder.path()), store_under_way(folder.path())}) {
+      try {
+        SQLite::Database database(file, SQLite::OPEN_READONLY);
+        SQLite::Statement all(database, "SELECT name FROM sqlite_master");
+        while (all.executeStep()) sees = true;
+      } catch (const SQLite::Exception&) {  // no store for a moment, or the writer has the lock
       }
-    });
-  }
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+    return sees;
+  });
   for (int i = 0; i < 20; ++i) {
     {
-      StoreWriter killed(folder.path(), run, {{}}, StoreMode::overwrite);
+      StoreWriter killed(folder.path(), stored_run, {{}}, StoreMode::overwrite);
       write_journal(killed, 20);
     }
-    StoreWriter resumed(folder.path(), run, {{}}, StoreMode::resume);
+    StoreWriter resumed(folder.path(), stored_run, {{}}, StoreMode::resume);
     ASSERT_EQ(resumed.take_old_journal().size(), 20) << i;
     write_journal(resumed, 30);
     resumed.finish({RunStatus::done, "", 1}, {}, {});
     ASSERT_EQ(journal_entries(store_path(folder.path())), 30) << i;
   }
-  readers.clear();
-  EXPECT_GT(looks, 0);
+  EXPECT_THAT(readers.refusals(), testing::IsEmpty());
 }
 
 // A report or comparison made while a run begins, goes on, ends or replaces another one finds one
 // complete run: never a store without tables, never a message about damage.
 TEST(StoreAndReaders, ReadersFindARunWheneverTheyCome) {
   const TemporaryFolder folder;
-  StoreWriter(folder.path(), run, {{}}, StoreMode::create).finish({RunStatus::done, "", 1}, {}, {});
-  std::atomic<bool> over = false;
-  std::atomic<int> looks = 0;
-  std::mutex mutex;
-  std::set<std::string> refusals;
-  std::vector<std::jthread> readers;
-  for (int i = 0; i < 2; ++i) {
-    readers.emplace_back([&] {
-      while (!over) {
-        try {
-          EXPECT_EQ(read_run(folder.path()).run.name, run.name);
-          EXPECT_EQ(read_recording(folder.path()).nodes.size(), 1U);
-        } catch (const std::exception& e) {
-          const std::lock_guard lock(mutex);
-          refusals.insert(e.what());
-        }
-        ++looks;
-      }
-    });
-  }
+  StoreWriter(folder.path(), stored_run, {{}}, StoreMode::create)
+      .finish({RunStatus::done, "", 1}, {}, {});
+  ReadersBeside readers(2, [&] {
+    if (read_run(folder.path()).run.name != stored_run.name)
+      throw std::runtime_error("another run");
+    if (read_recording(folder.path()).nodes.size() != 1) throw std::runtime_error("other nodes");
+    return true;
+  });
   for (int round = 0; round < 12; ++round) {
-    StoreWriter writer(folder.path(), run, {{}}, StoreMode::overwrite);
+    StoreWriter writer(folder.path(), stored_run, {{}}, StoreMode::overwrite);
     write_journal(writer, 200);
     writer.commit();
     writer.finish({RunStatus::done, "", 1}, {}, {});
   }
-  over = true;
-  readers.clear();
-  EXPECT_THAT(refusals, testing::IsEmpty());
-  EXPECT_GT(looks, 10);
+  EXPECT_THAT(readers.refusals(), testing::IsEmpty());
+}
+
+// They are written many at once; what is left, one by one.
+TEST(Store, RowsAreReadAsTheyWereAddedHoweverMany) {
+  const TemporaryFolder folder;
+  std::vector<std::string> written;
+  {
+    StoreWriter store(folder.path(), stored_run, {{}}, StoreMode::create);
+    for (std::int64_t i = 0; i < 101; ++i) {
+      JournalRow row{i, 0.1 * static_cast<double>(i), i % 3 == 0, fmt::format("kind-{}", i)};
+      row.detail = std::string(static_cast<std::size_t>(i), 'd');
+      if (i % 2 == 0) row.because = i / 2;
+      written.push_back(fmt::format("{} {:.17g} {} {} {} {}", i, row.time_s,
+                                    row.is_order ? "order" : "event", row.kind, row.detail,
+                                    i % 2 == 0 ? std::to_string(i / 2) : "none"));
+      store.add(std::move(row));
+      if (i == 37) store.commit();
+    }
+    store.finish({RunStatus::done, "", 1}, {}, {});
+  }
+  std::vector<std::string> found;
+  SQLite::Database database(store_path(folder.path()), SQLite::OPEN_READONLY);
+  SQLite::Statement rows(database, "SELECT * FROM journal ORDER BY rowid");
+  while (rows.executeStep()) {
+    const SQLite::Column because = rows.getColumn("because");
+    found.push_back(
+        fmt::format("{} {:.17g} {} {} {} {}", rows.getColumn("sequence").getInt64(),
+                    rows.getColumn("time_s").getDouble(), rows.getColumn("entry").getString(),
+                    rows.getColumn("kind").getString(), rows.getColumn("detail").getString(),
+                    because.isNull() ? "none" : because.getString()));
+  }
+  EXPECT_EQ(found, written);
+}
+
+// Also in the midst of many at once: none of them is written.
+TEST(Store, ARowThatIsRefusedFailsTheRun) {
+  const TemporaryFolder folder;
+  StoreWriter store(folder.path(), stored_run, {{}}, StoreMode::create);
+  for (const std::int64_t sequence : {0, 1, 2}) store.add(JournalRow{.sequence = sequence});
+  store.commit();
+  for (std::int64_t i = 3; i < 70; ++i) store.add(JournalRow{.sequence = i == 20 ? 1 : i});
+  EXPECT_THAT([&] { store.commit(); },
+              testing::ThrowsMessage<std::runtime_error>(testing::HasSubstr("cannot be written")));
+  EXPECT_EQ(journal_entries(store_path(folder.path())), 3);
 }
 
 TEST(StoreAndReaders, OverwritingForgetsAResumptionThatNobodyGoesOnWith) {
   const TemporaryFolder folder;
   {
-    StoreWriter first(folder.path(), run, {{}}, StoreMode::create);
+    StoreWriter first(folder.path(), stored_run, {{}}, StoreMode::create);
     write_journal(first, 10);
   }
   {
-    StoreWriter killed(folder.path(), run, {{}}, StoreMode::resume);
+    StoreWriter killed(folder.path(), stored_run, {{}}, StoreMode::resume);
     write_journal(killed, 5);
   }
   ASSERT_TRUE(std::filesystem::exists(folder.path() / "run.sqlite.new"));
-  StoreWriter anew(folder.path(), run, {{}}, StoreMode::overwrite);
+  StoreWriter anew(folder.path(), stored_run, {{}}, StoreMode::overwrite);
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "run.sqlite.new"));
   EXPECT_EQ(store_under_way(folder.path()), store_path(folder.path()));
 }
@@ -165,21 +283,21 @@ TEST(StoreAndReaders, OverwritingForgetsAResumptionThatNobodyGoesOnWith) {
 TEST(StoreAndReaders, OnlyOneWritesAtATime) {
   const TemporaryFolder folder;
   {
-    StoreWriter first(folder.path(), run, {{}}, StoreMode::create);
+    StoreWriter first(folder.path(), stored_run, {{}}, StoreMode::create);
     for (const StoreMode mode : {StoreMode::create, StoreMode::overwrite, StoreMode::resume}) {
-      EXPECT_THAT([&] { StoreWriter(folder.path(), run, {{}}, mode); },
+      EXPECT_THAT([&] { StoreWriter(folder.path(), stored_run, {{}}, mode); },
                   testing::ThrowsMessage<StoreError>(
                       testing::HasSubstr("another convoy is writing there")));
     }
     write_journal(first, 3);
   }
   EXPECT_EQ(journal_entries(store_path(folder.path())), 3);
-  StoreWriter second(folder.path(), run, {{}}, StoreMode::overwrite);
+  StoreWriter second(folder.path(), stored_run, {{}}, StoreMode::overwrite);
 }
 
 TEST(Store, WhatANodeDidStandsUnderItsName) {
   const TemporaryFolder folder;
-  StoreWriter store(folder.path(), run, {{0, "server"}, {1, "worker"}}, StoreMode::create);
+  StoreWriter store(folder.path(), stored_run, {{0, "server"}, {1, "worker"}}, StoreMode::create);
   store.finish({RunStatus::done, "", 100}, {{1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}, {});
   const std::vector<std::string> columns = {
       "busy_s",   "communicating_s", "waiting_s",         "away_s",
@@ -199,7 +317,7 @@ class Resumption : public testing::Test {
 
   // A run or a resumption with this number of entries; `ends`: interrupted, else killed.
   void write(StoreMode mode, std::int64_t entries, bool ends = true) const {
-    StoreWriter store(folder.path(), run, {{}}, mode);
+    StoreWriter store(folder.path(), stored_run, {{}}, mode);
     write_journal(store, entries);
     if (ends) store.finish({RunStatus::stopped, "", 1}, {}, {});
   }
@@ -225,7 +343,7 @@ TEST_F(Resumption, ThatWasInterruptedBeforeTheRunsEndLeavesTheRun) {
 TEST_F(Resumption, ThatWasKilledBeforeTheRunsEndIsForgotten) {
   write(StoreMode::resume, 9, false);
   ASSERT_FALSE(is_alone());
-  settle_resumption(folder.path(), run.scenario_hash, "");
+  settle_resumption(folder.path(), stored_run.scenario_hash, "");
   EXPECT_EQ(there(), 10);
   EXPECT_TRUE(is_alone());
 }
@@ -233,7 +351,7 @@ TEST_F(Resumption, ThatWasKilledBeforeTheRunsEndIsForgotten) {
 TEST_F(Resumption, ThatWasKilledBeyondTheRunsEndIsGoneOnWith) {
   write(StoreMode::resume, 12, false);
   EXPECT_EQ(there(), 10);
-  StoreWriter again(folder.path(), run, {{}}, StoreMode::resume);
+  StoreWriter again(folder.path(), stored_run, {{}}, StoreMode::resume);
   EXPECT_EQ(again.take_old_journal().size(), 12);
 }
 
@@ -245,13 +363,13 @@ TEST_F(Resumption, ThatWasKilledOfAnotherScenarioIsForgotten) {
 }
 
 TEST_F(Resumption, IsByTheSameConvoyOfTheSameScenario) {
-  RunRow other = run;
+  RunRow other = stored_run;
   other.version = "0.2.0";
   const auto resume = [&] { StoreWriter(folder.path(), other, {{}}, StoreMode::resume); };
   EXPECT_THAT(resume, testing::ThrowsMessage<StoreError>(testing::AllOf(
                           testing::HasSubstr("was begun by Convoy 0.1.0, this is 0.2.0"),
                           testing::HasSubstr("--overwrite"))));
-  other = run;
+  other = stored_run;
   other.scenario_hash = "of another";
   EXPECT_THAT(resume, testing::ThrowsMessage<StoreError>(
                           testing::HasSubstr("holds the run of another scenario")));
