@@ -59,7 +59,7 @@ class SplitFaults : public testing::Test, protected TestbedRun {
   void expect_whole_run(test::Program& real) {
     ASSERT_EQ(real.wait(200), 0) << real.output();
     EXPECT_EQ(query("real", lost)[0], "0") << real.output();
-    EXPECT_EQ(aggregated("real")["a"], 2);
+    EXPECT_EQ(aggregated("real")["a"], 2) << real.output() << agents["a"]->output();
     expect_nothing_twice();
     expect_replay();
     expect_same_model();
