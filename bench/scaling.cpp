@@ -117,7 +117,9 @@ double exponent(const std::vector<std::pair<double, double>>& points) {
 }
 
 std::string exponent_text(const std::vector<std::pair<double, double>>& points) {
-  return points.size() < 2 ? "-" : fmt::format("{:.2f}", exponent(points));
+  const bool all_measured =
+      std::all_of(points.begin(), points.end(), [](const auto& p) { return p.second > 0; });
+  return points.size() < 2 || !all_measured ? "-" : fmt::format("{:.2f}", exponent(points));
 }
 
 double available_mib() {
@@ -192,11 +194,10 @@ void against_nodes(Page& page, const std::filesystem::path& folder) {
     // From what the size before took.
     const double needed = memory.empty() ? 0 : 12 * memory.back().second;
     if (needed > available_mib()) {
-      skipped += fmt::format(
-          "{} nodes were left out: they may need {:.0f} MiB, and {:.0f} MiB are "
-          "free.\n",
-          nodes, needed, available_mib());
-      continue;
+      skipped = fmt::format(
+          "{} nodes and more were left out: {} may need {:.0f} MiB, and {:.0f} MiB are free.\n",
+          nodes, nodes, needed, available_mib());
+      break;
     }
     const Cost cost = cost_of({.nodes = nodes, .at_once = 100, .tasks = 2'000},
                               sim::NetworkSolver::automatic, folder);
@@ -249,7 +250,8 @@ void against_flows(Page& page, const std::filesystem::path& folder) {
                   sim::NetworkSolver::simgrid, folder, ignored);
     simgrid.emplace_back(flows, by_simgrid);
     page.line(fmt::format("| {} | {:.1f} | {:.0f} | {:.1f} | {:.1f} |", flows, by_star,
-                          last.peak_mib, by_simgrid, by_simgrid / by_star));
+                          last.peak_mib, by_simgrid,
+                          by_star > 0 ? by_simgrid / by_star : 0));
   }
   page.line(
       fmt::format("| exponent | {} | | {} | |\n", exponent_text(star), exponent_text(simgrid)));
