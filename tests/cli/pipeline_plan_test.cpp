@@ -20,7 +20,7 @@ using test::Output;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr const char* scenario = R"(
+constexpr const char* pipeline_scenario = R"(
 name = "pipe"
 seed = 5
 [fleet]
@@ -57,7 +57,7 @@ rounds = 5
 
 class PipelinePlan : public test::PlanFolder {
  protected:
-  PipelinePlan() : PlanFolder(scenario) {}
+  PipelinePlan() : PlanFolder(pipeline_scenario) {}
   static std::vector<std::string> kinds() {
     std::vector<std::string> names;
     for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {

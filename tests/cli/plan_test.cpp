@@ -18,7 +18,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* scenario = R"(
+constexpr const char* split_scenario = R"(
 name = "three"
 seed = 5
 [fleet]
@@ -51,7 +51,7 @@ rounds = 4
 
 class Plan : public test::PlanFolder {
  protected:
-  Plan() : PlanFolder(scenario) {}
+  Plan() : PlanFolder(split_scenario) {}
 };
 
 TEST_F(Plan, ShowsCutsSharesAndTimes) {

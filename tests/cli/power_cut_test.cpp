@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using test::convoy;
 using test::Output;
 
-constexpr const char* scenario = R"(
+constexpr const char* short_run = R"(
 name = "cut"
 seed = 3
 [[fleet.nodes]]
@@ -116,7 +116,7 @@ TEST(PowerCut, AtAnyMomentLeavesARunThatEndsWithTheSameBits) {
   GTEST_SKIP() << "the sanitizer wants to be the first library that is loaded";
 #endif
   const test::TemporaryFolder folder;
-  const std::string file = folder.write("s.toml", scenario);
+  const std::string file = folder.write("s.toml", short_run);
   const fs::path watched = folder.path() / "run";
   const fs::path shadow = folder.path() / "shadow";
   fs::create_directories(shadow);

@@ -13,22 +13,13 @@
 #include <tuple>
 
 #include "engine/model/builder.hpp"
+#include "tests/engine/traced_model.hpp"
 
 namespace convoy::engine {
 namespace {
 
 constexpr std::array optimizers = {Optimizer::sgd, Optimizer::sgd_momentum, Optimizer::adamw,
                                    Optimizer::adan};
-
-Architecture named(const std::string& name, std::vector<double> exits = {1.0}) {
-  ModelOptions options;
-  options.architecture = name;
-  options.exits = std::move(exits);
-  options.dropout = 0.1;
-  return make_architecture(options);
-}
-
-Trace full(const Architecture& a) { return trace(a, full_submodel(a)); }
 
 // A kernel as something that can be sorted and compared, to the last bit.
 using Plain = std::tuple<OpClass, double, double, Number>;

@@ -16,6 +16,7 @@
 
 #include "base/diagnostics.hpp"
 #include "engine/model/builder.hpp"
+#include "tests/engine/traced_model.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -48,18 +49,6 @@ Architecture residual() {
   const int wide = b.conv("conv2", 4, 3, 1, false);
   b.plain(LayerKind::add, "residual", {Layer::block_input, wide});
   return around(b.done());
-}
-
-Architecture named(const std::string& name, std::vector<double> exits = {1.0}) {
-  ModelOptions options;
-  options.architecture = name;
-  options.exits = std::move(exits);
-  options.dropout = 0.1;
-  return make_architecture(options);
-}
-
-Trace full(const Architecture& a, bool one_exit = false) {
-  return trace(a, full_submodel(a), one_exit);
 }
 
 std::string error_of(const std::function<void()>& call) {

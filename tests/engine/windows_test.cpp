@@ -25,7 +25,7 @@ using testing::ElementsAre;
 using Json = nlohmann::json;
 
 // Nothing if the folder does not exist.
-Json reference(const std::string& name) {
+Json reference_windows(const std::string& name) {
   const std::filesystem::path file =
       std::filesystem::path(CONVOY_SOURCE) / "../shared/data/references" / name;
   if (!std::filesystem::exists(file)) return {};
@@ -41,7 +41,7 @@ Architecture of_groups(const std::vector<int>& sizes) {
   return a;
 }
 
-Submodel full(const Architecture& a) {
+Submodel all_of(const Architecture& a) {
   Submodel submodel{.depth = 1};
   for (const Group& g : a.groups) {
     submodel.kept.emplace_back(static_cast<std::size_t>(g.size));
@@ -51,7 +51,7 @@ Submodel full(const Architecture& a) {
 }
 
 Submodel first_of(const Architecture& a, double share) {
-  Submodel submodel = full(a);
+  Submodel submodel = all_of(a);
   for (auto& kept : submodel.kept) {
     const double wanted = std::round(static_cast<double>(kept.size()) * share);
     kept.resize(std::max<std::size_t>(1, static_cast<std::size_t>(wanted)));
@@ -72,13 +72,13 @@ TEST(Windows, RollBackwardByOneARound) {
 }
 
 TEST(Windows, RollAsTheAuthorsCodeDoes) {
-  const Json table = reference("fedrolex_windows.json");
+  const Json table = reference_windows("fedrolex_windows.json");
   if (table.is_null()) GTEST_SKIP() << "shared/data/references is not there";
   int compared = 0;
   for (const Json& v : table["vectors"]) {
     auto wanted = v["kept"].get<std::vector<int>>();
     const Architecture a = of_groups({v["n"].get<int>()});
-    Submodel window = full(a);
+    Submodel window = all_of(a);
     window.kept[0].resize(wanted.size());
     std::sort(wanted.begin(), wanted.end());
     EXPECT_EQ(rolling_submodel(a, window, v["round"].get<std::int64_t>()).kept[0], wanted) << v;
@@ -154,13 +154,13 @@ TEST(Windows, StaggeredCoverEveryMember) {
   for (const int n : {1, 7, 12, 64, 100}) {
     const Architecture a = of_groups({n});
     for (const int clients : {1, 2, 3, 8, 20}) {
-      Submodel window = full(a);
+      Submodel window = all_of(a);
       window.kept[0].resize(static_cast<std::size_t>((n + clients - 1) / clients));
       std::vector<Submodel> all;
       for (int i = 0; i < clients; ++i) {
         all.push_back(staggered_submodel(a, window, static_cast<double>(i) / clients));
       }
-      EXPECT_EQ(union_of(a, all).kept, full(a).kept) << n << " by " << clients;
+      EXPECT_EQ(union_of(a, all).kept, all_of(a).kept) << n << " by " << clients;
     }
   }
 }
@@ -205,7 +205,7 @@ Architecture heterofl_conv(const std::vector<int>& hidden) {
 }
 
 TEST(HeteroFL, SubmodelsHaveTheNumbersOfParametersThatItPrints) {
-  const Json table = reference("heterofl_conv_parameter_counts.json");
+  const Json table = reference_windows("heterofl_conv_parameter_counts.json");
   if (table.is_null()) GTEST_SKIP() << "shared/data/references is not there";
   const Architecture a = heterofl_conv(table["hidden"].get<std::vector<int>>());
   int compared = 0;

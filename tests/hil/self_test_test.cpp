@@ -44,7 +44,7 @@ TEST(SelfTest, OfADeviceThatIsNotThereSaysWhy) {
 }
 
 TEST(SelfTest, AFailureDoesNotTellWhereTemporaryFilesLie) {
-  const test::TemporaryFolder folder;
+  const convoy::test::TemporaryFolder folder;
   const std::string place = folder.path() / "of-somebody";
   folder.write("of-somebody", "a file, where a folder is needed");
   const char* before = ::getenv("TMPDIR");
@@ -159,29 +159,30 @@ class SelfTestProgram : public testing::Test {
     std::vector<std::string> arguments = {"--self-test", "--quick"};
     if (!option.empty()) arguments.push_back(option);
     if (!file.empty()) arguments.insert(arguments.end(), {"-o", in(file)});
-    test::Program program(CONVOY_NODE_BINARY, arguments, in("log"));
+    convoy::test::Program program(CONVOY_NODE_BINARY, arguments, in("log"));
     const int status = program.wait();
     said_ = program.output();
     return status;
   }
   [[nodiscard]] std::string in(const std::string& name) const { return folder_.path() / name; }
 
-  test::TemporaryFolder folder_;
+  convoy::test::TemporaryFolder folder_;
   std::string said_;
 };
 
 TEST_F(SelfTestProgram, WritesOneFileThatTheOtherCommandsRead) {
   ASSERT_EQ(node("", "report.json"), 0) << said_;
   EXPECT_THAT(said_, HasSubstr("with the same bits"));
-  const std::string text = test::read_file(in("report.json"));
+  const std::string text = convoy::test::read_file(in("report.json"));
   char host[256] = {};
   ASSERT_EQ(::gethostname(host, sizeof host - 1), 0);
   EXPECT_EQ(text.find(std::string("\"") + host), std::string::npos);
-  const auto valid = test::convoy("validate " + in("report.json") + " --json");
+  const auto valid = convoy::test::convoy("validate " + in("report.json") + " --json");
   ASSERT_EQ(valid.status, 0) << valid.err;
   EXPECT_EQ(json::parse(valid.out)["groups"][0]["rows"].size(), engine::profile_cases(true).size());
   // A quick report has too few models to fit a device.
-  const auto few = test::convoy("calibrate " + in("report.json") + " --device self-test-profile");
+  const auto few =
+      convoy::test::convoy("calibrate " + in("report.json") + " --device self-test-profile");
   EXPECT_EQ(few.status, 2);
   EXPECT_THAT(few.err, HasSubstr("at least 5 are needed"));
 }
@@ -193,13 +194,14 @@ TEST_F(SelfTestProgram, LooksAtThePlaceFirst) {
   EXPECT_THAT(said_, HasSubstr(".json"));
   folder_.write("there.json", "mine");
   EXPECT_EQ(node("", "there.json"), 2);
-  EXPECT_EQ(test::read_file(in("there.json")), "mine");
+  EXPECT_EQ(convoy::test::read_file(in("there.json")), "mine");
   EXPECT_EQ(node("", "no/such/folder/report.json"), 2);
   EXPECT_THAT(said_, HasSubstr("folder"));
 }
 
 TEST_F(SelfTestProgram, EndsAtASignalAndLeavesNothing) {
-  test::Program program(CONVOY_NODE_BINARY, {"--self-test", "-o", in("report.json")}, in("log"));
+  convoy::test::Program program(CONVOY_NODE_BINARY, {"--self-test", "-o", in("report.json")},
+                                in("log"));
   ASSERT_TRUE(program.says("testing cpu"));
   program.signal(SIGINT);
   EXPECT_EQ(program.wait(), 3) << program.output();

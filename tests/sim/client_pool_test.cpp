@@ -15,7 +15,7 @@
 namespace convoy::sim {
 namespace {
 
-std::shared_ptr<Setting> setting_of(const std::string& architecture, int batch) {
+std::shared_ptr<Setting> setting_with_batch(const std::string& architecture, int batch) {
   auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e12, 1e11));
   machine->memory = 64e9;
   machine->memory_class_gb = 64;
@@ -54,7 +54,7 @@ struct Plans {
 };
 
 TEST(ClientPool, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
-  const auto setting = setting_of("mlp", 10);
+  const auto setting = setting_with_batch("mlp", 10);
   for (const int epochs : {1, 2, 3, 5, 8}) {
     setting->local_epochs = epochs;
     setting->local_steps.reset();
@@ -74,7 +74,7 @@ TEST(ClientPool, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
 // A pass for the members' importance costs less than one that learns gates (nothing is updated),
 // takes the batches that it is given, and leaves the weights their epochs.
 TEST(ClientPool, ImportanceCostsAPassWithoutAnOptimizer) {
-  auto setting = setting_of("mlp", 10);
+  auto setting = setting_with_batch("mlp", 10);
   setting->local_epochs = 4;
   setting->optimizer = engine::Optimizer::adan;
   const auto plans = [&](engine::MaskOptions mask) { return Plans(setting, mask); };
@@ -100,7 +100,7 @@ TEST(ClientPool, ImportanceCostsAPassWithoutAnOptimizer) {
 // The full width is sent to the node and trained with gates; half of the width is sent back, with
 // one bit per gate.
 TEST(ClientPool, AMaskPhaseCountsInBytesAndMemory) {
-  const auto setting = setting_of("vit-micro", 64);
+  const auto setting = setting_with_batch("vit-micro", 64);
   const engine::Architecture& a = *setting->architecture;
   const Plans plans(setting);
   const engine::Submodel wide = engine::depth_submodel(a, 0.5);
@@ -127,7 +127,7 @@ TEST(ClientPool, AMaskPhaseCountsInBytesAndMemory) {
 // Compression reduces the bytes on the wire. Encoding takes time and memory on the node. The size
 // of the update in aggregation is unchanged.
 TEST(ClientPool, ACompressedUpdateIsEncodedAndTravelsInFewerBytes) {
-  const auto setting = setting_of("vit-micro", 64);
+  const auto setting = setting_with_batch("vit-micro", 64);
   const engine::Architecture& a = *setting->architecture;
   CoS2POptions options;
   options.clients.rates = ByMemoryClass<double>({{64, 0.5}});
@@ -178,7 +178,7 @@ ClientPoolOptions decaying() {
 
 // Costs, bytes and what the node is told follow the version that a task starts from.
 TEST(ClientPool, CompressionFollowsTheVersionOfATask) {
-  const auto setting = setting_of("mlp", 10);
+  const auto setting = setting_with_batch("mlp", 10);
   const engine::Architecture& a = *setting->architecture;
   ClientPool pool(setting, decaying());
   pool.note({.kind = EventKind::run_started});
@@ -199,7 +199,7 @@ TEST(ClientPool, CompressionFollowsTheVersionOfATask) {
 }
 
 TEST(ClientPool, ADecayThatNobodyFollowsIsRefusedByName) {
-  ClientPool pool(setting_of("mlp", 10), decaying());
+  ClientPool pool(setting_with_batch("mlp", 10), decaying());
   try {
     pool.assign(1);  // by a schedule that tells the pool of no events
     FAIL();
@@ -210,7 +210,7 @@ TEST(ClientPool, ADecayThatNobodyFollowsIsRefusedByName) {
 
 // A node that once sent less than all keeps the rest, also where it now sends everything.
 TEST(ClientPool, AResidualCountsWhereUpdatesGoWholeInTheEnd) {
-  const auto setting = setting_of("mlp", 10);
+  const auto setting = setting_with_batch("mlp", 10);
   ClientPoolOptions options;
   const Assign plain = ClientPool(setting, options).assign(1);
   options.compression.update.first = {.keep = 0.5};
@@ -230,7 +230,7 @@ TEST(ClientPool, AResidualCountsWhereUpdatesGoWholeInTheEnd) {
 
 // The server encodes, the bytes travel, the node decodes.
 TEST(ClientPool, ACompressedModelIsEncodedAtTheServerAndDecodedOnTheNode) {
-  const auto setting = setting_of("vit-micro", 64);
+  const auto setting = setting_with_batch("vit-micro", 64);
   const engine::Architecture& a = *setting->architecture;
   ClientPoolOptions options;
   options.rates = ByMemoryClass<double>({{64, 0.5}});
@@ -268,7 +268,7 @@ TEST(ClientPool, ACompressedModelIsEncodedAtTheServerAndDecodedOnTheNode) {
 }
 
 TEST(ClientPool, AServerTooSmallToCompressModelsIsRefused) {
-  const auto setting = setting_of("vit-micro", 64);
+  const auto setting = setting_with_batch("vit-micro", 64);
   auto small = std::make_shared<platforms::Machine>(*setting->nodes[0].machine);
   small->memory = 1e3;
   setting->nodes[0].machine = small;
@@ -284,7 +284,7 @@ TEST(ClientPool, AServerTooSmallToCompressModelsIsRefused) {
 }
 
 TEST(ClientPool, WhereTheBytesAreGivenNothingIsCompressed) {
-  const auto setting = setting_of("mlp", 10);
+  const auto setting = setting_with_batch("mlp", 10);
   setting->fixed = FixedCost{};
   ClientPoolOptions options;
   EXPECT_NO_THROW(ClientPool(setting, options));
@@ -294,7 +294,7 @@ TEST(ClientPool, WhereTheBytesAreGivenNothingIsCompressed) {
 }
 
 TEST(ClientPool, SaysThatRollingWindowsLoseWhatWasNotSent) {
-  const auto setting = setting_of("mlp", 10);
+  const auto setting = setting_with_batch("mlp", 10);
   ClientPoolOptions options;
   options.rates = ByMemoryClass<double>({{64, 0.5}});
   options.learning.mask.selection = engine::Selection::rolling;
@@ -310,7 +310,7 @@ TEST(ClientPool, SaysThatRollingWindowsLoseWhatWasNotSent) {
 
 // Steps instead of the epochs that the training says, with their own time and samples.
 TEST(ClientPool, ATaskMayHaveStepsOfItsOwn) {
-  const auto setting = setting_of("mlp", 10);  // 100 samples: 10 batches
+  const auto setting = setting_with_batch("mlp", 10);  // 100 samples: 10 batches
   ClientPool pool(setting, {});
   const Assign usual = pool.assign(1);
   const Assign few = pool.assign(1, {.steps = 4});

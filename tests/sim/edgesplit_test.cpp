@@ -142,8 +142,8 @@ TEST(EdgeSplitSchedule, PlansWhatExhaustiveSearchFinds) {
     double best = std::numeric_limits<double>::infinity();
     const SplitProblem problem = problem_by_hand(*setting, false);
     const std::vector<double> whole(3, 1);
-    test::for_each_choice(problem, [&](const std::vector<std::size_t>& choice) {
-      best = std::min(best, test::round_of(problem, choice, whole));
+    split_problems::for_each_choice(problem, [&](const std::vector<std::size_t>& choice) {
+      best = std::min(best, split_problems::round_of(problem, choice, whole));
     });
     EXPECT_NEAR(round_s / best, 1, 1e-9) << seed;
   }
@@ -163,8 +163,8 @@ TEST(EdgeSplitSchedule, SharesTheServerNearlyAsExhaustiveSearch) {
     const double round_s = longest(rounds.play());
     double best = std::numeric_limits<double>::infinity();
     const SplitProblem problem = problem_by_hand(*setting, true);
-    test::for_each_choice(problem, [&](const std::vector<std::size_t>& choice) {
-      best = std::min(best, test::round_of_three(problem, choice));
+    split_problems::for_each_choice(problem, [&](const std::vector<std::size_t>& choice) {
+      best = std::min(best, split_problems::round_of_three(problem, choice));
     });
     EXPECT_LE(round_s, 1.02 * best) << seed;
   }

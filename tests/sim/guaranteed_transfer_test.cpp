@@ -112,7 +112,7 @@ TEST_P(GuaranteedTransfer, SeveralOfANodeHaveTheirGuarantees) {
 }
 
 // A flow of a node, and when its transfer is ordered.
-struct Flow {
+struct GuaranteedFlow {
   NodeId node = 0;
   bool up = false;
   double begins = 0;
@@ -126,11 +126,11 @@ TEST_P(GuaranteedTransfer, RandomFlowsHaveTheirGuaranteesAndDivideTheRestInPropo
   config.nodes[0].link = {"", "", platforms::Duplex::full, 8 * capacity[1], 8 * capacity[0], 0};
   config.nodes[0].link.up_bps = 8 * capacity[0];
   config.nodes[0].link.down_bps = 8 * capacity[1];
-  std::vector<Flow> flows;
+  std::vector<GuaranteedFlow> flows;
   std::vector<FluidFlow> fluids;  // weights are guarantees, limits their own links
   double sums[2] = {0, 0};
   for (int i = 1; i <= nodes; ++i) {
-    const Flow flow{.node = i, .up = random.below(2) == 0};
+    const GuaranteedFlow flow{.node = i, .up = random.below(2) == 0};
     FluidFlow fluid{.weight = std::exp(random.normal()), .links = {flow.up ? 1 : 0}};
     sums[flow.up ? 1 : 0] += fluid.weight;
     fluid.bytes = std::round(1e5 + 4e6 * random.uniform());

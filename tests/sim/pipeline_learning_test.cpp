@@ -328,13 +328,13 @@ TEST_F(PipelineLearning, TheNewHolderGoesOnFromTheBitsOfTheCopy) {
 // --- the kinds -----------------------------------------------------------------------------------
 
 // `more`: keys of [schedule.KIND].
-struct Kind {
+struct PipelineKind {
   std::string name;
   std::string schedule;
   std::string more;
 };
 
-class PipelineKinds : public PipelineLearning, public testing::WithParamInterface<Kind> {
+class PipelineKinds : public PipelineLearning, public testing::WithParamInterface<PipelineKind> {
  protected:
   static std::string scenario_of_kind(const std::string& of_nodes = "") {
     std::string text = scenario_of("rounds = 4");
@@ -387,14 +387,14 @@ TEST_P(PipelineKinds, LearnOnWhenADeviceIsLost) {
   if (is_synchronous()) expect_as_one_device(run.folder() / "model.safetensors");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PipelineKinds,
-                         testing::Values(Kind{"asteroid", "asteroid", ""},
-                                         Kind{"dapple", "dapple", ""}, Kind{"gpipe", "gpipe", ""},
-                                         Kind{"ring", "dataparallel", ""},
-                                         Kind{"server", "dataparallel", "reduce = \"server\"\n"},
-                                         Kind{"pipedream", "pipedream", ""},
-                                         Kind{"vertical", "pipedream", "vertical_sync = true\n"}),
-                         [](const testing::TestParamInfo<Kind>& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    All, PipelineKinds,
+    testing::Values(PipelineKind{"asteroid", "asteroid", ""}, PipelineKind{"dapple", "dapple", ""},
+                    PipelineKind{"gpipe", "gpipe", ""}, PipelineKind{"ring", "dataparallel", ""},
+                    PipelineKind{"server", "dataparallel", "reduce = \"server\"\n"},
+                    PipelineKind{"pipedream", "pipedream", ""},
+                    PipelineKind{"vertical", "pipedream", "vertical_sync = true\n"}),
+    [](const testing::TestParamInfo<PipelineKind>& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace convoy::sim

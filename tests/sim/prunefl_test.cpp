@@ -51,7 +51,7 @@ struct Round {
 };
 
 // So many rounds in which everybody replies.
-std::vector<Round> rounds_of(Schedule& schedule, int rounds, NodeId lost = no_node) {
+std::vector<Round> prunefl_rounds(Schedule& schedule, int rounds, NodeId lost = no_node) {
   std::vector<Round> all;
   std::vector<Event> events;
   events.push_back({.kind = EventKind::run_started});
@@ -88,11 +88,11 @@ std::vector<Round> rounds_of(Schedule& schedule, int rounds, NodeId lost = no_no
   return all;
 }
 
-std::vector<Round> rounds_of(const ScheduleSpec& spec,
-                             const std::shared_ptr<const Setting>& setting, int rounds,
-                             NodeId lost = no_node) {
+std::vector<Round> prunefl_rounds(const ScheduleSpec& spec,
+                                  const std::shared_ptr<const Setting>& setting, int rounds,
+                                  NodeId lost = no_node) {
   const auto schedule = spec.make(setting);
-  return rounds_of(*schedule, rounds, lost);
+  return prunefl_rounds(*schedule, rounds, lost);
 }
 
 const engine::Reconfigure* reconfiguration_of(const Round& round) {
@@ -115,7 +115,7 @@ TEST(PruneFL, AdjustsEverySoManyRounds) {
       read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 3\nhalf_life = 3\n");
   EXPECT_EQ(spec.learning.elements.kind, engine::ElementKind::pruned);
   EXPECT_EQ(spec.learning.aggregation.rule->name(), "coverage");
-  const auto rounds = rounds_of(spec, setting, 7);
+  const auto rounds = prunefl_rounds(spec, setting, 7);
   ASSERT_EQ(rounds.size(), 7);
   for (std::size_t r = 0; r < rounds.size(); ++r) {
     const bool adjusts = (r + 1) % 3 == 0;
@@ -143,7 +143,7 @@ TEST(PruneFL, AdjustsEverySoManyRounds) {
             engine::trace(*setting->architecture, engine::full_submodel(*setting->architecture))
                 .parameters()));
   }
-  const auto last = rounds_of(
+  const auto last = prunefl_rounds(
       read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 3\ngradients = \"last\"\n"),
       setting, 3);
   EXPECT_FALSE(last[0].tasks[0].brief.gather_squares);
@@ -155,7 +155,7 @@ TEST(PruneFL, OneNodeMayBegin) {
   const std::string keys =
       "[schedule.prunefl]\nevery = 2\ndeadline_s = 5\nmax_density = 0.5\n"
       "initial = { adjustments = 2, steps = 30 }\n";
-  const auto rounds = rounds_of(read_kind(schedules::prunefl(), keys), setting, 5);
+  const auto rounds = prunefl_rounds(read_kind(schedules::prunefl(), keys), setting, 5);
   ASSERT_EQ(rounds.size(), 5);
   for (const std::size_t r : {0, 1}) {
     ASSERT_EQ(rounds[r].tasks.size(), 1);
@@ -174,18 +174,18 @@ TEST(PruneFL, OneNodeMayBegin) {
     EXPECT_EQ(reconfiguration_of(rounds[r]) != nullptr, r == 3);
   }
   EXPECT_EQ(reconfiguration_of(rounds[3])->max_density, 0.5);
-  EXPECT_EQ(rounds_of(read_kind(schedules::prunefl(),
-                                "[schedule.prunefl]\ninitial = { adjustments = 1, node = "
-                                "\"n2\" }\n"),
-                      setting, 1)[0]
+  EXPECT_EQ(prunefl_rounds(read_kind(schedules::prunefl(),
+                                     "[schedule.prunefl]\ninitial = { adjustments = 1, node = "
+                                     "\"n2\" }\n"),
+                           setting, 1)[0]
                 .tasks[0]
                 .worker_node(),
             2);
   // Where it is away another one begins.
-  EXPECT_EQ(rounds_of(read_kind(schedules::prunefl(),
-                                "[schedule.prunefl]\ninitial = { adjustments = 1, node = "
-                                "\"n2\" }\n"),
-                      setting, 1, 2)[0]
+  EXPECT_EQ(prunefl_rounds(read_kind(schedules::prunefl(),
+                                     "[schedule.prunefl]\ninitial = { adjustments = 1, node = "
+                                     "\"n2\" }\n"),
+                           setting, 1, 2)[0]
                 .tasks[0]
                 .worker_node(),
             4);
@@ -199,7 +199,7 @@ TEST(PruneFL, WhatIsSentFollowsFromWhatIsKept) {
   const engine::Architecture& a = *setting->architecture;
   const auto schedule =
       read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 2\n").make(setting);
-  const auto rounds = rounds_of(*schedule, 4);
+  const auto rounds = prunefl_rounds(*schedule, 4);
   const auto half = engine::elements_at(a, 0.5);
   const std::vector<std::int64_t> all;
   EXPECT_EQ(bytes_of(rounds[0].tasks[0], "download"), engine::pruned_down_bytes(a, all));
@@ -215,7 +215,7 @@ TEST(PruneFL, WhatIsSentFollowsFromWhatIsKept) {
   EXPECT_NEAR(engine::kept_share(a, kept), 0.25, 1e-3);
   const auto fresh =
       read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 1\n").make(setting);
-  const Assign task = rounds_of(*fresh, 1)[0].tasks[0];
+  const Assign task = prunefl_rounds(*fresh, 1)[0].tasks[0];
   const Orders orders = fresh->on({.kind = EventKind::published, .version = 2, .last = true});
   const auto& next = std::get<Assign>(orders.front());
   for (const Activity& activity : next.graph->activities()) {
@@ -268,7 +268,7 @@ TEST(PruneFL, AWeightCostsItsTransfersAndItsMultiplications) {
 
 TEST(PruneFL, SquaredGradientsTakeMemoryAndTime) {
   const auto setting = setting_of(1);
-  const auto rounds = rounds_of(
+  const auto rounds = prunefl_rounds(
       read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 2\ngradients = \"last\"\n"),
       setting, 2);
   const auto train_of = [](const Assign& task) { return task.graph->activities()[1]; };
@@ -279,7 +279,7 @@ TEST(PruneFL, SquaredGradientsTakeMemoryAndTime) {
   EXPECT_NEAR(gathers.memory - plain.memory, 2 * 4 * parameters, 1);
   EXPECT_GT(gathers.seconds, plain.seconds);
   // A mask of a byte for each prunable weight, beside what fedavg needs.
-  const auto fedavg = rounds_of(read_kind(schedules::fedavg()), setting, 1);
+  const auto fedavg = prunefl_rounds(read_kind(schedules::fedavg()), setting, 1);
   double prunable = 0;
   for (const engine::ParameterTensor& p : engine::parameter_tensors(a)) {
     if (engine::is_prunable(p)) prunable += static_cast<double>(p.elements());
@@ -295,7 +295,7 @@ TEST(FedPM, SendsScoresDownAndABitForEachUp) {
   EXPECT_TRUE(spec.learning.elements.threshold);
   EXPECT_EQ(spec.learning.elements.learning_rate, 0.1);
   EXPECT_EQ(spec.learning.aggregation.rule->name(), "fedpm");
-  const auto rounds = rounds_of(spec, setting, 2);
+  const auto rounds = prunefl_rounds(spec, setting, 2);
   ASSERT_EQ(rounds.size(), 2);
   const engine::Architecture& a = *setting->architecture;
   for (const Round& round : rounds) {
@@ -307,7 +307,7 @@ TEST(FedPM, SendsScoresDownAndABitForEachUp) {
     }
   }
   // Scores, Adam's two slots, constants and what takes part: four more values than plain SGD.
-  const auto fedavg = rounds_of(read_kind(schedules::fedavg()), setting, 1);
+  const auto fedavg = prunefl_rounds(read_kind(schedules::fedavg()), setting, 1);
   double sampled = 0;
   for (const engine::ParameterTensor& p : engine::parameter_tensors(a)) {
     if (engine::is_sampled(p)) sampled += static_cast<double>(p.elements());

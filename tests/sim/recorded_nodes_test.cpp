@@ -34,7 +34,7 @@ class Live : public RealNodes {
 };
 
 // Takes any file for an update.
-class Reading : public test::IdleEngine {
+class ReadingEngine : public test::IdleEngine {
  public:
   std::unique_ptr<engine::Unpacking> unpack(const std::string&, std::uint64_t,
                                             const std::string&) const override {
@@ -91,7 +91,7 @@ TEST(RecordedNodes, AnUpdateThatIsFoundIsTakenAndItsNodeTold) {
   RecordedNodes nodes(recording, updates, &live);
   ElasticClock clock({}, [] { return WallTime(); });
   nodes.attach(clock);
-  nodes.use(std::make_shared<Reading>());
+  nodes.use(std::make_shared<ReadingEngine>());
   for (const TaskId task : {7, 8}) {
     nodes.assigned({.node = 1, .task = task}, std::make_shared<TaskGraph>(2));
     for (const bool upload : {false, true}) {

@@ -17,8 +17,8 @@ namespace {
 
 using engine::Selection;
 
-std::shared_ptr<Setting> setting_of(int workers, int memory_gb,
-                                    const std::string& architecture = "mlp") {
+std::shared_ptr<Setting> rival_setting(int workers, int memory_gb,
+                                       const std::string& architecture = "mlp") {
   auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e12, 1e11));
   machine->memory = 64e9;
   machine->memory_class_gb = memory_gb;
@@ -84,10 +84,10 @@ TEST(Rivals, AreTheRoundsOfFedAvgWithOtherDefaults) {
     EXPECT_EQ(spec.learning.transfer.weight, 0);
     const std::map<int, double> rates = {{64, 1.0}, {32, 0.5}, {16, 0.25}, {8, 0.125}};
     for (const auto& [gb, rate] : rates) {
-      EXPECT_EQ(rounds_of(spec, setting_of(1, gb), 1)[0][0].rate, rate) << gb;
+      EXPECT_EQ(rounds_of(spec, rival_setting(1, gb), 1)[0][0].rate, rate) << gb;
     }
     EXPECT_EQ(rounds_of(read_kind(w.kind, "[schedule." + w.kind.name + "]\nparticipants = 3\n"),
-                        setting_of(8, 64), 2)[1]
+                        rival_setting(8, 64), 2)[1]
                   .size(),
               3);
     // The scenario's values replace the defaults.
@@ -97,12 +97,12 @@ TEST(Rivals, AreTheRoundsOfFedAvgWithOtherDefaults) {
     EXPECT_EQ(other.learning.mask.selection, Selection::random);
     EXPECT_FALSE(other.learning.mask.all_blocks);
     EXPECT_EQ(other.learning.aggregation.rule->name(), "median");
-    EXPECT_EQ(rounds_of(other, setting_of(1, 64), 1)[0][0].rate, 0.75);
+    EXPECT_EQ(rounds_of(other, rival_setting(1, 64), 1)[0][0].rate, 0.75);
   }
 }
 
 TEST(Rivals, OrderWhatFedAvgOrdersWhereEverybodyHoldsTheModel) {
-  const auto setting = setting_of(9, 64);
+  const auto setting = rival_setting(9, 64);
   const auto wanted = rounds_of(
       read_kind(schedules::fedavg(), "[schedule.fedavg]\nparticipants = 4\n"), setting, 5);
   for (const ScheduleKind& kind :
@@ -122,7 +122,7 @@ TEST(Rivals, OrderWhatFedAvgOrdersWhereEverybodyHoldsTheModel) {
 }
 
 TEST(Rivals, SubmodelsAreAsDeepAsTheModel) {
-  const auto setting = setting_of(1, 32, "vit-micro");
+  const auto setting = rival_setting(1, 32, "vit-micro");
   const engine::Architecture& a = *setting->architecture;
   const double wanted = engine::transfer_bytes(
       engine::trace(a, engine::nested_submodel(a, 0.5, /*all_blocks=*/true)));
@@ -141,7 +141,7 @@ TEST(Rivals, SubmodelsAreAsDeepAsTheModel) {
 
 // In every task, whatever the mask keys say; the tasks' costs are those of nested submodels.
 TEST(Rivals, ChooseTheirWindowInEveryTaskForNothing) {
-  const auto setting = setting_of(3, 16);
+  const auto setting = rival_setting(3, 16);
   const auto nested = rounds_of(read_kind(schedules::heterofl()), setting, 6);
   for (const std::string keys : {"", "mask = { tasks = 0, refresh = 0 }\n"}) {
     for (const ScheduleKind& kind : {schedules::fedrolex(), schedules::ramfed()}) {
@@ -169,7 +169,7 @@ TEST(Rivals, ChooseTheirWindowInEveryTaskForNothing) {
 }
 
 TEST(Rivals, StaggeredNodesKnowTheirPlace) {
-  const auto setting = setting_of(5, 32);
+  const auto setting = rival_setting(5, 32);
   setting->nodes[2].samples = 0;  // does not take part
   const auto made = rounds_of(read_kind(schedules::ramfed()), setting, 3);
   for (const auto& round : made) {

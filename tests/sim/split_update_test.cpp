@@ -41,7 +41,7 @@ engine::Trace traced(const engine::Architecture& a) {
 }
 
 // A server and a slower node, which launch kernels and draw unlike.
-Setting setting_of(const std::string& name, std::int64_t samples, int batch) {
+Setting split_setting(const std::string& name, std::int64_t samples, int batch) {
   auto server = std::make_shared<platforms::Machine>(test::hand_machine(1e13, 1e12));
   server->busy_w = 300;
   server->idle_w = 50;
@@ -94,7 +94,7 @@ struct Drawn {
   LocalWork work;
 
   Drawn()
-      : setting(setting_of(
+      : setting(split_setting(
             *rc::gen::element<std::string>("mlp", "cnn-small", "resnet18-cifar", "vit-micro"),
             *rc::gen::inRange(2, 60), *rc::gen::inRange(2, 20))) {
     setting.optimizer = *rc::gen::element(engine::Optimizer::sgd, engine::Optimizer::sgd_momentum,
@@ -157,7 +157,7 @@ TEST(SplitUpdate, TheCostsAreTheSumsOfTheGraph) {
 
 // The formulas of papers on split learning, with the costs of stages.
 TEST(SplitUpdate, ABatchCostsItsPassesAndWhatCrosses) {
-  Setting setting = setting_of("cnn-small", 20, 8);  // 8, 8, 4
+  Setting setting = split_setting("cnn-small", 20, 8);  // 8, 8, 4
   setting.optimizer = engine::Optimizer::adamw;
   const engine::Trace trace = traced(*setting.architecture);
   const int layers = engine::whole(trace).last;
@@ -208,7 +208,7 @@ TEST(SplitUpdate, ABatchCostsItsPassesAndWhatCrosses) {
 }
 
 TEST(SplitUpdate, LabelsThatStayAreNotSentAndTheTailIsTheNodes) {
-  const Setting setting = setting_of("cnn-small", 16, 8);
+  const Setting setting = split_setting("cnn-small", 16, 8);
   const engine::Trace trace = traced(*setting.architecture);
   const int layers = engine::whole(trace).last;
   const std::vector<int> cuts = engine::cuts(trace);
@@ -244,7 +244,7 @@ TEST(SplitUpdate, LabelsThatStayAreNotSentAndTheTailIsTheNodes) {
 }
 
 TEST(SplitUpdate, WhatIsComputedAgainIsNotKept) {
-  const Setting setting = setting_of("resnet18-cifar", 16, 8);
+  const Setting setting = split_setting("resnet18-cifar", 16, 8);
   const std::vector<int> cuts = engine::cuts(traced(*setting.architecture));
   LocalWork work{.split = SplitWork{.cut = cuts[cuts.size() / 2]}};
   const SplitCost keeps = split_cost(setting, setting.nodes[1], work);
@@ -272,7 +272,7 @@ class LoneSplit : public testing::TestWithParam<LoneCase> {};
 
 TEST_P(LoneSplit, TakesTheTimeAndTheMemoryOfTheFormula) {
   const LoneCase& of = GetParam();
-  const Setting setting = setting_of(of.model, 37, 8);
+  const Setting setting = split_setting(of.model, 37, 8);
   const std::vector<int> cuts = engine::cuts(traced(*setting.architecture));
   SplitWork split{.cut = cuts[cuts.size() / 3], .recompute = of.recompute};
   if (of.has_tail) split.tail = cuts.back();
@@ -319,7 +319,7 @@ std::string refused(const std::function<void()>& call) {
 }
 
 TEST(SplitUpdate, WhereItCannotBeCutIsAnError) {
-  Setting setting = setting_of("resnet18-cifar", 16, 8);
+  Setting setting = split_setting("resnet18-cifar", 16, 8);
   const engine::Trace trace = traced(*setting.architecture);
   const auto with = [&](SplitWork split) {
     return refused([&] { split_cost(setting, setting.nodes[1], {.split = split}); });
@@ -340,7 +340,7 @@ TEST(SplitUpdate, WhereItCannotBeCutIsAnError) {
 
 // Costs of one model, works of the other.
 TEST(SplitUpdate, WhatIsLearnedInItsPlaceIsCutAtTheSameShareOfItsLayers) {
-  Setting setting = setting_of("resnet18-cifar", 16, 8);
+  Setting setting = split_setting("resnet18-cifar", 16, 8);
   const engine::Trace trace = traced(*setting.architecture);
   const std::vector<int> cuts = engine::cuts(trace);
   const auto learned = model_of("cnn-small");
@@ -380,7 +380,7 @@ TEST(SplitUpdate, WhatIsLearnedInItsPlaceIsCutAtTheSameShareOfItsLayers) {
 }
 
 TEST(SplitUpdate, TheNearestCutThatFitsIsNamed) {
-  Setting setting = setting_of("resnet18-cifar", 16, 8);
+  Setting setting = split_setting("resnet18-cifar", 16, 8);
   auto board = std::make_shared<platforms::Machine>(*setting.nodes[1].machine);
   auto server = std::make_shared<platforms::Machine>(*setting.nodes[0].machine);
   setting.nodes[1].machine = board;
@@ -412,7 +412,7 @@ TEST(SplitUpdate, TheNearestCutThatFitsIsNamed) {
 
 // With labels that stay on the node, an earlier cut may leave an exit to the server: no such one.
 TEST(SplitCuts, TheNearestThatFitsLeavesNoExitToAServerWithoutLabels) {
-  Setting setting = setting_of("resnet18-cifar", 32, 8);
+  Setting setting = split_setting("resnet18-cifar", 32, 8);
   setting.architecture = model_of("resnet18-cifar", {0.5, 1});
   const engine::Trace trace = traced(*setting.architecture);
   const std::vector<int> cuts = engine::cuts(trace);
@@ -440,7 +440,7 @@ TEST(SplitCuts, TheNearestThatFitsLeavesNoExitToAServerWithoutLabels) {
 
 // A new plan has other rates for each node: the tasks of the old ones do not stay.
 TEST(SplitTasks, OfOldPlansAreForgotten) {
-  auto setting = std::make_shared<Setting>(setting_of("mlp", 400, 1));
+  auto setting = std::make_shared<Setting>(split_setting("mlp", 400, 1));
   LocalUpdates updates(setting);
   const int cut = engine::cuts(traced(*setting->architecture)).front();
   const auto of_rate = [&](double rate) {

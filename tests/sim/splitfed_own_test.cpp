@@ -23,7 +23,7 @@ namespace {
 using testing::HasSubstr;
 
 // In restless ones nodes go in the midst of their batches and come back; some come too late.
-std::string scenario_of(int nodes, bool restless = false) {
+std::string own_layers_scenario(int nodes, bool restless = false) {
   std::string text = "name = \"own\"\nseed = 5\n";
   text += "[[fleet.nodes]]\ndevice = \"jetson-nano\"\ncount = " + std::to_string(nodes) + "\n";
   if (restless)
@@ -111,8 +111,8 @@ class OwnLayersRun : public testing::Test {
 TEST_F(OwnLayersRun, TheServersPartIsThatOfV1InTheFirstRoundAndAnotherLater) {
   for (const std::string rounds : {"1", "3"}) {
     const std::string more = "--set stop.rounds=" + rounds;
-    run(scenario_of(3), "mean" + rounds, more);
-    run(scenario_of(3), "own" + rounds, v3 + more);
+    run(own_layers_scenario(3), "mean" + rounds, more);
+    run(own_layers_scenario(3), "own" + rounds, v3 + more);
     const Values v1 = model("mean" + rounds);
     const Values version = model("own" + rounds);
     const Values of_node = own("own" + rounds, 1);
@@ -138,8 +138,8 @@ TEST_F(OwnLayersRun, TheServersPartIsThatOfV1InTheFirstRoundAndAnotherLater) {
 TEST_F(OwnLayersRun, OfOneNodeItTrainsTheWholeModel) {
   for (const std::string labels : {"server", "device"}) {
     const std::string more = "--set schedule.splitfed.labels=" + labels;
-    run(scenario_of(1), "mean" + labels, more);
-    run(scenario_of(1), "own" + labels, v3 + more);
+    run(own_layers_scenario(1), "mean" + labels, more);
+    run(own_layers_scenario(1), "own" + labels, v3 + more);
     Values v3s = model("own" + labels);
     const Values mine = own("own" + labels, 1);
     EXPECT_EQ(mine.size(), labels == "server" ? 2 : 4) << "weights and biases of its layers";
@@ -156,7 +156,7 @@ TEST_F(OwnLayersRun, OfOneNodeItTrainsTheWholeModel) {
 }
 
 TEST_F(OwnLayersRun, PartsComeToDevicesOnceAndNeverLeaveThem) {
-  run(scenario_of(3), "a", v3);
+  run(own_layers_scenario(3), "a", v3);
   const auto count = [&](const std::string& label) {
     return test::query_store(in("a"),
                              "SELECT COUNT(*) FROM activity WHERE label = '" + label + "'");
@@ -166,7 +166,7 @@ TEST_F(OwnLayersRun, PartsComeToDevicesOnceAndNeverLeaveThem) {
 }
 
 TEST_F(OwnLayersRun, IsTheSameToTheBitForOneAndTwoWorkers) {
-  const std::string toml = scenario_of(4, true);
+  const std::string toml = own_layers_scenario(4, true);
   run(toml, "one", std::string(v3) + "--workers 1 --set stop.rounds=6");
   run(toml, "two", std::string(v3) + "--workers 2 --set stop.rounds=6");
   EXPECT_EQ(result("one"), result("two"));
@@ -177,7 +177,7 @@ TEST_F(OwnLayersRun, IsTheSameToTheBitForOneAndTwoWorkers) {
 }
 
 TEST_F(OwnLayersRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {
-  const std::string toml = scenario_of(4, true);
+  const std::string toml = own_layers_scenario(4, true);
   // Evaluated between versions, too.
   const std::string more =
       std::string(v3) +
@@ -202,7 +202,7 @@ TEST_F(OwnLayersRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {
 }
 
 TEST_F(OwnLayersRun, ALaterStopGoesOnWithThem) {
-  const std::string toml = scenario_of(4, true);
+  const std::string toml = own_layers_scenario(4, true);
   run(toml, "whole", std::string(v3) + "--set stop.rounds=5");
   for (const char* tasks : {"2", "9", "14"}) {
     const std::string name = std::string("stopped") + tasks;
@@ -213,20 +213,20 @@ TEST_F(OwnLayersRun, ALaterStopGoesOnWithThem) {
 }
 
 TEST_F(OwnLayersRun, ACheckpointOfAnOlderFormatIsRefused) {
-  run(scenario_of(2), "a", v3);
+  run(own_layers_scenario(2), "a", v3);
   const std::string index = in("a") + "/checkpoint/index.json";
   std::string text = test::read_file(index);
   const std::string now = "\"format\":9";
   ASSERT_NE(text.find(now), std::string::npos);
   text.replace(text.find(now), now.size(), "\"format\":8");
   std::ofstream(index) << text;
-  const test::Output output = start(scenario_of(2), "a", std::string(v3) + "--resume");
+  const test::Output output = start(own_layers_scenario(2), "a", std::string(v3) + "--resume");
   EXPECT_EQ(output.status, 2);
   EXPECT_THAT(output.err, HasSubstr("index.json: is of another scenario or another Convoy"));
 }
 
 TEST_F(OwnLayersRun, TheGradientOfNoModelIsRefused) {
-  const std::string toml = scenario_of(2);
+  const std::string toml = own_layers_scenario(2);
   const std::string more = "--set evaluation.gradient_norm=true --set stop.rounds=1";
   run(toml, "mean", more);
   const test::Output output = start(toml, "own", v3 + more);
@@ -235,7 +235,7 @@ TEST_F(OwnLayersRun, TheGradientOfNoModelIsRefused) {
 }
 
 TEST_F(OwnLayersRun, TimingDoesNotDependOnWhetherItLearns) {
-  const std::string toml = scenario_of(4, true);
+  const std::string toml = own_layers_scenario(4, true);
   run(toml, "learns", std::string(v3) + "--set stop.rounds=4");
   run(toml, "times", std::string(v3) + "--set stop.rounds=4 --set training.learn=false");
   const char* tasks = "SELECT id, node, assigned_s, ended_s, outcome FROM task ORDER BY id";

@@ -14,6 +14,7 @@
 #include "engine/learning/files.hpp"
 #include "engine/learning/stage_session.hpp"
 #include "tests/engine/learning/support.hpp"
+#include "tests/support/expect_refused.hpp"
 #include "tests/support/files.hpp"
 
 extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
@@ -21,6 +22,7 @@ extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::Engi
 namespace convoy::engine {
 namespace {
 
+using convoy::test::expect_refused;
 using testing::HasSubstr;
 using Made = std::shared_ptr<const Artifact>;
 using State = std::shared_ptr<const NodeState>;
@@ -130,15 +132,6 @@ bool are_equal(const Tensors& a, const Tensors& b) {
     if (a[i].defined() && !at::equal(a[i], b[i])) return false;
   }
   return true;
-}
-
-void expect_refused(const std::function<void()>& call, const std::string& why) {
-  try {
-    call();
-    ADD_FAILURE() << "was not refused: " << why;
-  } catch (const base::UserError& e) {
-    EXPECT_THAT(e.what(), HasSubstr(why));
-  }
 }
 
 TEST_F(OwnLayers, GoOnFromTaskToTaskWhateverTheVersionHasInTheirPlace) {

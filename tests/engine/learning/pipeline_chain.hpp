@@ -14,10 +14,13 @@
 
 #include "engine/learning/pipeline_session.hpp"
 #include "tests/engine/learning/stage_chain.hpp"
+#include "tests/support/expect_refused.hpp"
 
 extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
 
 namespace convoy::engine::test {
+
+using convoy::test::expect_refused;
 
 using Made = std::shared_ptr<const Artifact>;
 
@@ -299,15 +302,6 @@ inline void expect_equal(const Tensors& tensors, const Tensors& wanted, double t
     } else {
       EXPECT_TRUE(at::equal(tensors[i], wanted[i])) << difference(tensors[i], wanted[i].detach());
     }
-  }
-}
-
-inline void expect_refused(const std::function<void()>& call, const std::string& part) {
-  try {
-    call();
-    ADD_FAILURE() << "was not refused: " << part;
-  } catch (const base::UserError& e) {
-    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
   }
 }
 

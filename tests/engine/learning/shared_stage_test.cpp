@@ -12,12 +12,14 @@
 #include "engine/learning/files.hpp"
 #include "engine/learning/stage_session.hpp"
 #include "tests/engine/learning/support.hpp"
+#include "tests/support/expect_refused.hpp"
 
 extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
 
 namespace convoy::engine {
 namespace {
 
+using convoy::test::expect_refused;
 using testing::HasSubstr;
 using Made = std::shared_ptr<const Artifact>;
 
@@ -225,15 +227,6 @@ TEST(SharedStage, PartsAreAggregatedWhereTheyHoldLayers) {
     const Tensor change = served.defined() ? served : (own[0][i] * 16 + own[1][i] * 12) / 28;
     EXPECT_LE((after[i] - before[i] - change).abs().max().item<double>(), 1e-6)
         << layout.tensors[i].name;
-  }
-}
-
-void expect_refused(const std::function<void()>& call, const std::string& why) {
-  try {
-    call();
-    ADD_FAILURE() << "was not refused: " << why;
-  } catch (const base::UserError& e) {
-    EXPECT_THAT(e.what(), HasSubstr(why));
   }
 }
 

@@ -8,12 +8,14 @@
 #include <functional>
 
 #include "tests/engine/learning/support.hpp"
+#include "tests/support/expect_refused.hpp"
 
 extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
 
 namespace convoy::engine {
 namespace {
 
+using convoy::test::expect_refused;
 constexpr int node = 1;
 using Made = std::shared_ptr<const Artifact>;
 
@@ -157,15 +159,6 @@ void expect_near(const TensorUpdate& update, const TensorUpdate& wanted, double 
   EXPECT_EQ(update.rate, wanted.rate);
   EXPECT_EQ(update.base_version, wanted.base_version);
   EXPECT_EQ(update.steps, wanted.steps);
-}
-
-void expect_refused(const std::function<void()>& call, const std::string& part) {
-  try {
-    call();
-    ADD_FAILURE() << "was not refused: " << part;
-  } catch (const base::UserError& e) {
-    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
-  }
 }
 
 // 20 samples in batches of 8: 8, 8, 4, and so on.

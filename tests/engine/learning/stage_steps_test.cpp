@@ -8,22 +8,15 @@
 #include "engine/learning/encoded_update.hpp"
 #include "engine/learning/stage_session.hpp"
 #include "tests/engine/learning/stage_chain.hpp"
+#include "tests/support/expect_refused.hpp"
 
 extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
 
 namespace convoy::engine {
 namespace {
 
+using convoy::test::expect_refused;
 using Made = std::shared_ptr<const Artifact>;
-
-void expect_refused(const std::function<void()>& call, const std::string& part) {
-  try {
-    call();
-    ADD_FAILURE() << "was not refused: " << part;
-  } catch (const base::UserError& e) {
-    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
-  }
-}
 
 std::shared_ptr<const Architecture> cnn() {
   ModelOptions model = test::options_of("cnn-small");

@@ -17,14 +17,13 @@ using namespace std::chrono_literals;
 using test::Box;
 using test::End;
 using test::frame;
+using test::large;
 using test::parcel_of;
 using test::RawPeer;
 using test::run_dry;
 using test::run_until;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-constexpr std::size_t large = 24 << 20;  // more than the sockets' buffers hold
 
 // --- two connections -----------------------------------------------------------------------------
 

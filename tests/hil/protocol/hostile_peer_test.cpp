@@ -16,6 +16,7 @@ using test::bytes_of;
 using test::End;
 using test::frame;
 using test::frame_of;
+using test::large;
 using test::parcel_of;
 using test::RawPeer;
 using test::run_dry;
@@ -23,8 +24,6 @@ using test::run_until;
 using test::operator+;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-constexpr std::size_t large = 24 << 20;  // more than the sockets' buffers hold
 
 Bytes offer(std::uint32_t transfer, std::uint64_t bytes) {
   wire::OfferT offered;

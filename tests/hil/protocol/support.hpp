@@ -20,6 +20,8 @@ namespace convoy::hil::test {
 
 using Bytes = std::vector<std::byte>;
 
+constexpr std::size_t large = 24 << 20;  // bytes; more than the sockets' buffers hold
+
 Bytes bytes_of(std::string_view text);
 // A correct frame around a message and its payload.
 Bytes frame_of(const Bytes& message, const Bytes& payload = {});

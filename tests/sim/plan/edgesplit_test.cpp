@@ -17,7 +17,7 @@
 namespace convoy::sim {
 namespace {
 
-using test::random_split;
+using split_problems::random_split;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -42,7 +42,7 @@ void expect_sound(const SplitProblem& p, const SplitPlan& plan) {
     const Cut& cut = p.devices[i].cuts.at(plan.cuts[i]);
     EXPECT_LE(cut.device_bytes, p.devices[i].memory_bytes);
     EXPECT_LE(plan.bandwidth_bytes_per_s[i], p.devices[i].link_bytes_per_s * (1 + 1e-12));
-    const double t = test::fixed_of(p, i, plan.cuts[i], plan.server_shares[i]) +
+    const double t = split_problems::fixed_of(p, i, plan.cuts[i], plan.server_shares[i]) +
                      cut.bytes / plan.bandwidth_bytes_per_s[i];
     expect_close(plan.times_s[i], t, 1e-12);
     longest = std::max(longest, t);
@@ -108,8 +108,9 @@ TEST(EdgeSplit, SharesOfTheServerByHand) {
 double exhaustive(const SplitProblem& p) {
   double best = infinity;
   const std::vector<double> whole(p.devices.size(), 1);
-  test::for_each_choice(
-      p, [&](const auto& cuts) { best = std::min(best, test::round_of(p, cuts, whole)); });
+  split_problems::for_each_choice(p, [&](const auto& cuts) {
+    best = std::min(best, split_problems::round_of(p, cuts, whole));
+  });
   return best;
 }
 
@@ -126,7 +127,7 @@ TEST(EdgeSplit, BandwidthAloneIsExhaustiveSearch) {
 TEST(EdgeSplit, ServerMemoryIsExhaustiveSearch) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     SplitProblem p = random_split(seed, 4, 7, false);
-    test::limit_server_memory(p);
+    split_problems::limit_server_memory(p);
     const SplitPlan plan = plan_split(p);
     expect_close(plan.round_s, exhaustive(p), 1e-9);
     expect_sound(p, plan);
@@ -137,7 +138,7 @@ TEST(EdgeSplit, LikeDevicesAreExhaustiveSearch) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     SplitProblem p = random_split(seed, 2, 7, false);
     for (const std::size_t device : {0, 1, 0}) p.devices.push_back(p.devices[device]);
-    test::limit_server_memory(p);
+    split_problems::limit_server_memory(p);
     const SplitPlan plan = plan_split(p);
     expect_close(plan.round_s, exhaustive(p), 1e-9);
     EXPECT_TRUE(plan.is_optimal) << seed;
@@ -147,13 +148,13 @@ TEST(EdgeSplit, LikeDevicesAreExhaustiveSearch) {
 
 // T is long enough if each device's least bandwidth over its cuts sum to at most B.
 double by_bisection(const SplitProblem& p) {
-  return test::halve(0, 1e6, [&](double t) {
+  return split_problems::halve(0, 1e6, [&](double t) {
     double sum = 0;
     for (std::size_t i = 0; i < p.devices.size(); ++i) {
       const SplitDevice& device = p.devices[i];
       double least = infinity;
       for (std::size_t c = 0; c < device.cuts.size(); ++c) {
-        const double rest = t - test::fixed_of(p, i, c, 1);
+        const double rest = t - split_problems::fixed_of(p, i, c, 1);
         if (rest <= 0 || device.cuts[c].device_bytes > device.memory_bytes) continue;
         const double needed = device.cuts[c].bytes / rest;
         if (needed <= device.link_bytes_per_s) least = std::min(least, needed);
@@ -177,14 +178,14 @@ TEST(EdgeSplit, SixteenDevicesAreTheBisectionOverCuts) {
 TEST(EdgeSplit, TheServersSharesAreExhaustiveSearch) {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     SplitProblem p = random_split(seed, 3, 12, true);
-    if (seed % 4 == 3) test::limit_server_memory(p);
+    if (seed % 4 == 3) split_problems::limit_server_memory(p);
     const SplitPlan plan = plan_split(p);
     expect_sound(p, plan);
     double best = infinity;
-    test::for_each_choice(p, [&](const auto& cuts) {
+    split_problems::for_each_choice(p, [&](const auto& cuts) {
       // With the whole server for each it would be faster still.
-      if (test::round_of(p, cuts, {1, 1, 1}) > plan.round_s * 1.0001) return;
-      best = std::min(best, test::round_of_three(p, cuts));
+      if (split_problems::round_of(p, cuts, {1, 1, 1}) > plan.round_s * 1.0001) return;
+      best = std::min(best, split_problems::round_of_three(p, cuts));
     });
     expect_close(plan.round_s, best, 1e-7);
     EXPECT_TRUE(plan.is_optimal) << seed;
@@ -195,7 +196,7 @@ TEST(EdgeSplit, TheServersSharesAreExhaustiveSearch) {
 TEST(EdgeSplit, SixteenDevicesWithTheServersSharesAreWithinTwoPercent) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     SplitProblem p = random_split(seed, 16, 50, true);
-    if (seed % 2 == 1) test::limit_server_memory(p);
+    if (seed % 2 == 1) split_problems::limit_server_memory(p);
     const SplitPlan plan = plan_split(p);
     expect_sound(p, plan);
     EXPECT_GT(plan.lower_bound_s, 0.98 * plan.round_s) << seed;
@@ -206,7 +207,7 @@ TEST(EdgeSplit, NeitherStepMakesARoundLonger) {
   int steps = 0;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     SplitProblem p = random_split(seed, 5, 10, seed % 2 == 1);
-    if (seed % 3 == 2) test::limit_server_memory(p);
+    if (seed % 3 == 2) split_problems::limit_server_memory(p);
     const double best = plan_split(p).round_s;
     const SplitOptions options = options_of(p, {});
     for (const Shares& start : first_shares(options)) {
@@ -254,7 +255,8 @@ TEST(EdgeSplit, HandMadeCuts) {
     EXPECT_EQ(worst.cuts, zeros);
     EXPECT_GE(worst.round_s, best.round_s);
     if (!shared) {
-      expect_close(worst.round_s, test::round_of(p, zeros, std::vector<double>(6, 1)), 1e-9);
+      expect_close(worst.round_s, split_problems::round_of(p, zeros, std::vector<double>(6, 1)),
+                   1e-9);
     }
     HandMadeCuts one(6);
     one[2] = 0;
@@ -322,7 +324,7 @@ TEST(EdgeSplit, MoreBandwidthNeverMakesAPlanSlower) {
     const auto seed = *rc::gen::inRange<std::uint64_t>(0, 1000000);
     SplitProblem p = random_split(seed, *rc::gen::inRange(1, 6), *rc::gen::inRange(1, 12),
                                   *rc::gen::arbitrary<bool>());
-    if (*rc::gen::arbitrary<bool>()) test::limit_server_memory(p);
+    if (*rc::gen::arbitrary<bool>()) split_problems::limit_server_memory(p);
     const SplitPlan before = plan_split(p);
     p.bandwidth_bytes_per_s *= 1 + *rc::gen::inRange(0, 300) / 100.0;
     const SplitPlan after = plan_split(p);

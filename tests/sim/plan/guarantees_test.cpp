@@ -16,7 +16,7 @@ namespace {
 
 // Of which a part goes up.
 SplitProblem random_guaranteed(std::uint64_t seed, int devices, int cuts, bool server_is_shared) {
-  SplitProblem problem = test::random_split(seed, devices, cuts, server_is_shared);
+  SplitProblem problem = split_problems::random_split(seed, devices, cuts, server_is_shared);
   base::Random random({seed, 0x677561ULL});
   for (SplitDevice& device : problem.devices) {
     for (Cut& cut : device.cuts) cut.bytes_up = cut.bytes * random.uniform();

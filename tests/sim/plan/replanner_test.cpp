@@ -10,28 +10,28 @@
 namespace convoy::sim {
 namespace {
 
-using Cause = Replanner::Cause;
+using Why = Replanner::Cause;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(Replanner, IsDueAfterAChange) {
   Replanner replanner({.change = 0.2});
   const std::vector<Condition> two = {{1, 100}, {2, 50}};
-  EXPECT_EQ(replanner.due(0, two), Cause::first);
+  EXPECT_EQ(replanner.due(0, two), Why::first);
   replanner.planned(0, two);
-  EXPECT_EQ(replanner.due(1e9, two), Cause::none);
-  EXPECT_EQ(replanner.due(1, {{1.19, 100}, {1.61, 41}}), Cause::none);
-  EXPECT_EQ(replanner.due(1, {{1.21, 100}, {2, 50}}), Cause::change);
-  EXPECT_EQ(replanner.due(1, {{1, 100}, {1.59, 50}}), Cause::change);
-  EXPECT_EQ(replanner.due(1, {{1, 100}, {2, 39}}), Cause::change);
-  EXPECT_EQ(replanner.due(1, {{1, 100}, {0, 50}}), Cause::devices);
-  EXPECT_EQ(replanner.due(1, {{1, 100}}), Cause::devices);
+  EXPECT_EQ(replanner.due(1e9, two), Why::none);
+  EXPECT_EQ(replanner.due(1, {{1.19, 100}, {1.61, 41}}), Why::none);
+  EXPECT_EQ(replanner.due(1, {{1.21, 100}, {2, 50}}), Why::change);
+  EXPECT_EQ(replanner.due(1, {{1, 100}, {1.59, 50}}), Why::change);
+  EXPECT_EQ(replanner.due(1, {{1, 100}, {2, 39}}), Why::change);
+  EXPECT_EQ(replanner.due(1, {{1, 100}, {0, 50}}), Why::devices);
+  EXPECT_EQ(replanner.due(1, {{1, 100}}), Why::devices);
   // Small steps add up: what counts is the change since the plan.
-  EXPECT_EQ(replanner.due(2, {{1.15, 100}, {2, 50}}), Cause::none);
-  EXPECT_EQ(replanner.due(3, {{1.3, 100}, {2, 50}}), Cause::change);
+  EXPECT_EQ(replanner.due(2, {{1.15, 100}, {2, 50}}), Why::none);
+  EXPECT_EQ(replanner.due(3, {{1.3, 100}, {2, 50}}), Why::change);
   replanner.planned(3, {{1.3, 100}, {0, 50}});
-  EXPECT_EQ(replanner.due(4, {{1.3, 100}, {0, 0}}), Cause::none);
-  EXPECT_EQ(replanner.due(4, {{1.3, 100}, {2, 50}}), Cause::devices);
+  EXPECT_EQ(replanner.due(4, {{1.3, 100}, {0, 0}}), Why::none);
+  EXPECT_EQ(replanner.due(4, {{1.3, 100}, {2, 50}}), Why::devices);
 }
 
 TEST(Replanner, IsDueAfterAPeriod) {
@@ -39,9 +39,9 @@ TEST(Replanner, IsDueAfterAPeriod) {
   constexpr double no_limit = std::numeric_limits<double>::infinity();
   const std::vector<Condition> one = {{1, no_limit}};
   replanner.planned(10, one);
-  EXPECT_EQ(replanner.due(69, one), Cause::none);
-  EXPECT_EQ(replanner.due(70, one), Cause::period);
-  EXPECT_EQ(replanner.due(70, {{1, 100}}), Cause::change);
+  EXPECT_EQ(replanner.due(69, one), Why::none);
+  EXPECT_EQ(replanner.due(70, one), Why::period);
+  EXPECT_EQ(replanner.due(70, {{1, 100}}), Why::change);
 }
 
 // Cut 0: 1 s and 90 bytes; cut 1: `deep_s` and 10 bytes; 10 bytes/s; its part has 40 bytes more.

@@ -11,7 +11,7 @@
 #include "base/random.hpp"
 #include "sim/plan/edgesplit.hpp"
 
-namespace convoy::sim::test {
+namespace convoy::sim::split_problems {
 
 // Unequal speeds, links and memories; cuts that need more of the device the deeper they are, with
 // noise, so that no simple order holds. The first cut fits every device.
@@ -151,4 +151,4 @@ inline void limit_server_memory(SplitProblem& p) {
   p.server_memory_bytes = (needed + least) / 2;
 }
 
-}  // namespace convoy::sim::test
+}  // namespace convoy::sim::split_problems
