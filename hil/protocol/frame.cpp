@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -30,6 +31,16 @@ T get(std::span<const std::byte, frame_header_bytes> bytes, std::size_t at) {
   return value;
 }
 
+constexpr std::size_t check_at = 12;
+constexpr std::size_t check_bytes = 4;
+
+std::uint32_t check_of(std::span<const std::byte, frame_header_bytes> bytes) {
+  std::array<std::byte, frame_header_bytes - check_bytes> rest;
+  const auto behind = std::copy_n(bytes.begin(), check_at, rest.begin());
+  std::copy(bytes.begin() + check_at + check_bytes, bytes.end(), behind);
+  return std::max(static_cast<std::uint32_t>(base::hash_of(rest)), std::uint32_t{1});
+}
+
 }  // namespace
 
 std::array<std::byte, frame_header_bytes> encode(const FrameHeader& header) {
@@ -39,6 +50,7 @@ std::array<std::byte, frame_header_bytes> encode(const FrameHeader& header) {
   put(bytes, 8, header.payload_bytes);
   put(bytes, 16, header.message_hash);
   put(bytes, 24, header.payload_hash);
+  put(bytes, check_at, check_of(bytes));
   return bytes;
 }
 
@@ -48,7 +60,10 @@ FrameHeader decode(std::span<const std::byte, frame_header_bytes> bytes, const L
   }
   const FrameHeader header{get<std::uint32_t>(bytes, 4), get<std::uint32_t>(bytes, 8),
                            get<std::uint64_t>(bytes, 16), get<std::uint64_t>(bytes, 24)};
-  if (get<std::uint32_t>(bytes, 12) != 0) throw ProtocolError("a frame of another version");
+  const auto check = get<std::uint32_t>(bytes, check_at);
+  if (check != 0 && check != check_of(bytes)) {
+    throw ProtocolError("a frame whose header was damaged on its way, or of another version");
+  }
   if (header.message_bytes == 0) throw ProtocolError("a frame without a message");
   if (header.message_bytes > limits.message) {
     throw ProtocolError(

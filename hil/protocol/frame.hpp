@@ -6,7 +6,11 @@
 //   0  4  magic "CVYF"             16  8  XXH3 of the message
 //   4  4  bytes of the message     24  8  XXH3 of the payload; 0 where there is none
 //   8  4  bytes of the payload      (all little endian)
-//   12 4  0
+//   12 4  XXH3 of the header's other 28 bytes, its low half; at least 1
+//
+// Without the last, a damaged length would let a connection wait for bytes that never come, while
+// pings fill it up. Up to version 4 it was 0: such a header is read, so that the peer's Hello can
+// be answered with what it should speak.
 
 #include <array>
 #include <cstddef>
@@ -20,8 +24,8 @@
 namespace convoy::hil {
 
 // Spoken here, and no other. 2: works and briefs are texts of the engine. 4: split tasks, of which
-// an agent of version 3 would train the wrong thing.
-constexpr std::uint16_t protocol_version = 4;
+// an agent of version 3 would train the wrong thing. 5: the header's hash.
+constexpr std::uint16_t protocol_version = 5;
 constexpr std::size_t frame_header_bytes = 32;
 constexpr std::size_t chunk_bytes = 1 << 20;  // payload of one frame of a transfer
 

@@ -100,6 +100,24 @@ TEST(Header, OfSomethingElseIsRefused) {
   }
 }
 
+// By itself: a reader that took a damaged length would wait for what never comes.
+TEST(Header, EveryFlippedBitIsNoticedBeforeWhatFollows) {
+  for (const Bytes& whole : {header_of(10, 0), header_of(1000, 1 << 20), chunk_frame()}) {
+    for (std::size_t bit = 0; bit < 8 * frame_header_bytes; ++bit) {
+      Bytes damaged(whole.begin(), whole.begin() + frame_header_bytes);
+      damaged[bit / 8] ^= std::byte{1} << (bit % 8);
+      EXPECT_THROW(decoded(damaged, Limits::coordinator()), ProtocolError) << "bit " << bit;
+    }
+  }
+}
+
+// So that its Hello is understood, which says what it speaks.
+TEST(Header, OfVersion4IsRead) {
+  Bytes bytes = header_of(10, 20);
+  std::fill_n(bytes.begin() + 12, 4, std::byte{0});
+  EXPECT_EQ(decoded(bytes, Limits::unknown_peer()).message_bytes, 10);
+}
+
 TEST(Header, HoldsLengthsAgainstTheLimits) {
   const Limits unknown = Limits::unknown_peer();
   const Limits known = Limits::coordinator();

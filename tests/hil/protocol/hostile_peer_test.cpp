@@ -93,6 +93,12 @@ const std::vector<Hostile>& hostile_peers() {
       {"SendsAHugeMessage", "a message of 4294967295 bytes", [] { return header(~0U, 0); }},
       {"SendsAHugePayload", "a payload of 4294967295 bytes", [] { return header(8, ~0U); }},
       {"SendsNoMessage", "without a message", [] { return header(0, 0); }},
+      {"SendsADamagedLength", "damaged",
+       [] {
+         Bytes bytes = frame(wire::ReadyT());
+         bytes[6] ^= std::byte{0x10};  // a message of a megabyte more
+         return bytes;
+       }},
       {"SendsADamagedMessage", "damaged", [] { return damaged(frame(wire::ReadyT())); }},
       {"SendsAMalformedMessage", "malformed", [] { return frame_of(Bytes(64, std::byte{0xfe})); }},
       {"SendsAPayloadAfterAnotherMessage", "a payload after Ready",

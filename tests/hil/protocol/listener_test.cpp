@@ -426,7 +426,7 @@ TEST_F(OpenDoor, WantsAProperName) {
 TEST_F(OpenDoor, WantsItsOwnProtocol) {
   const tcp::endpoint door = open(insecure());
   const std::vector<std::pair<int, int>> spoken = {
-      {0, 0}, {1, 1}, {3, 3}, {protocol_version + 1, 65535}, {5, 1}, {65535, 0}};
+      {0, 0}, {1, 1}, {3, 3}, {4, 4}, {protocol_version + 1, 65535}, {5, 1}, {65535, 0}};
   for (const auto& [min, max] : spoken) {
     turned_.clear();
     wire::HelloT hello = hello_of("orin-1");
