@@ -166,7 +166,11 @@ class Draw {
   void server() {
     add("[fleet.server]\nlink = {}\nslowdown = {}\nconcurrent_transfers = {}\n", link(),
         spread(0.5, 5), below(4));
-    if (number_ % 3 == 0) add("concurrent_computes = {}\n", number_ / 3 % 4);
+    if (number_ % 3 == 0) add("concurrent_computes = {}\n", servers_computes());
+  }
+
+  [[nodiscard]] std::uint64_t servers_computes() const {
+    return number_ % 3 == 0 ? number_ / 3 % 4 : 1;
   }
 
   void model() {
@@ -255,7 +259,11 @@ class Draw {
       if (kind == "fedprox") add("mu = 0.1\n");
       submodels(kind);
       if (kind == "prunefl") pruning();
-      if (kind == "splitfed" && one_in(2)) add("version = \"v{}\"\n", 2 + below(2));
+      if (kind == "splitfed" && one_in(2)) {
+        // v2 has one part of the model at the server, which computes one batch after another.
+        const auto drawn = 2 + below(2);
+        add("version = \"v{}\"\n", servers_computes() == 1 ? drawn : 3);
+      }
       if (kind == "fedpm" && one_in(2)) add("test = \"threshold\"\n");
     }
     if ((cos2p || kind == "fedbuff" || kind == "fedasync") && one_in(2)) {
