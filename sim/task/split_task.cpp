@@ -74,13 +74,15 @@ std::string SplitTask::why_only_simulated() const {
     if (!stage_of(a)) return "the server's part of the model is one that nodes share";
   }
   if (shares_servers_part()) return "the server's part of the model is one that nodes share";
+  const auto* join = work_of<engine::JoinStages>(graph_->activities().back());
+  if (join->partial) return "its node keeps layers of its own";
   return "";
 }
 
 bool SplitTask::shares_servers_part() const {
   const Activity& last = graph_->activities().back();
   const auto* join = work_of<engine::JoinStages>(last);
-  return join == nullptr || join->partial || last.at == worker_;
+  return join == nullptr || last.at == worker_;
 }
 
 std::vector<std::pair<int, int>> SplitTask::worker_layers() const {

@@ -227,5 +227,13 @@ TEST_F(SplitFaults, AServersPartThatNodesShareIsForSimulatedNodes) {
   EXPECT_THAT(refused.err, HasSubstr("backend = \"sim\""));
 }
 
+TEST_F(SplitFaults, LayersThatANodeKeepsAreForSimulatedNodes) {
+  sets.push_back("schedule.splitfed.version=v3");
+  const Output refused = convoy_with("-o " + in("real") +
+                                     " --listen 127.0.0.1:" + std::to_string(port) + " --insecure");
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err, HasSubstr("layers of its own"));
+}
+
 }  // namespace
 }  // namespace convoy

@@ -204,5 +204,20 @@ TEST_F(SplitFedRun, TimingDoesNotDependOnWhetherItLearns) {
   EXPECT_EQ(query_store(in("learns"), tasks), query_store(in("times"), tasks));
 }
 
+// Only v2 has one part at the server that batches of all tasks step.
+TEST_F(SplitFedRun, AServerThatComputesForManyStepsOnePartOfEachTask) {
+  const std::string file = folder.write("s.toml", scenario_of(1));
+  const auto status = [&](const std::string& version) {
+    return test::convoy("run " + file + " --no-store --quiet --set training.learn=false --set " +
+                        "schedule.kind=splitfed --set fleet.server.concurrent_computes=0 --set " +
+                        "schedule.splitfed.version=" + version);
+  };
+  EXPECT_EQ(status("v1").status, 0);
+  EXPECT_EQ(status("v3").status, 0) << status("v3").err;
+  const test::Output refused = status("v2");
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err, testing::HasSubstr("choose another version"));
+}
+
 }  // namespace
 }  // namespace convoy
