@@ -218,21 +218,17 @@ TEST_F(SplitFaults, ATaskThatIsLateAtTheDeadlineIsGivenUpInTheMiddleOfABatch) {
   expect_replay_of_interrupted();
 }
 
-TEST_F(SplitFaults, AServersPartThatNodesShareIsForSimulatedNodes) {
-  sets.push_back("schedule.splitfed.version=v2");
-  const Output refused = convoy_with("-o " + in("real") +
-                                     " --listen 127.0.0.1:" + std::to_string(port) + " --insecure");
-  EXPECT_EQ(refused.status, 2);
-  EXPECT_THAT(refused.err, HasSubstr("one that nodes share"));
-  EXPECT_THAT(refused.err, HasSubstr("backend = \"sim\""));
-}
-
-TEST_F(SplitFaults, LayersThatANodeKeepsAreForSimulatedNodes) {
-  sets.push_back("schedule.splitfed.version=v3");
-  const Output refused = convoy_with("-o " + in("real") +
-                                     " --listen 127.0.0.1:" + std::to_string(port) + " --insecure");
-  EXPECT_EQ(refused.status, 2);
-  EXPECT_THAT(refused.err, HasSubstr("layers of its own"));
+TEST_F(SplitFaults, WhatOnlySimulatedNodesCanIsRefusedWithItsReason) {
+  sets.emplace_back();
+  for (const auto& [version, why] :
+       {std::pair("v2", "one that nodes share"), std::pair("v3", "layers of its own")}) {
+    sets.back() = std::string("schedule.splitfed.version=") + version;
+    const Output refused = convoy_with(
+        "-o " + in("real") + " --listen 127.0.0.1:" + std::to_string(port) + " --insecure");
+    EXPECT_EQ(refused.status, 2) << version;
+    EXPECT_THAT(refused.err, HasSubstr(why));
+    EXPECT_THAT(refused.err, HasSubstr("backend = \"sim\""));
+  }
 }
 
 }  // namespace
